@@ -1,0 +1,9 @@
+//! The native side of flatnet: an engine, a door to the kernel, and a place to keep bytecode.
+//!
+//! Nothing here knows CNI, netlink or addresses; that is all TypeScript. The TypeScript half of the
+//! door is `lib/sys`.
+
+pub mod archive;
+pub mod door;
+pub mod engine;
+pub mod last_words;

@@ -1,0 +1,9 @@
+/** The one logger: lines on stderr, never on stdout, and never a reason to fail. */
+
+import { door } from './door.js'
+
+/** One line for the operator. */
+export function warn(message: string): void {
+  const line = door().encode(`flatnet ${door().plugin}: ${message}\n`)
+  door().sys.write(2, line, line.length)
+}

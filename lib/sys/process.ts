@@ -1,0 +1,159 @@
+/** This process: its environment, its name, other processes it starts. */
+
+import { monotonic } from './clock.js'
+import { door } from './door.js'
+import { checked, SysError } from './errno.js'
+import { close, read } from './file.js'
+import { wait } from './socket.js'
+
+/** A variable's text; bytes where it is not UTF-8; undefined where it is not set. */
+export function environment(name: string): string | Uint8Array | undefined {
+  return door().env(name)
+}
+
+/** The plugin that the executable's name chose. */
+export function pluginName(): string {
+  return door().plugin
+}
+
+/** Every plugin in this executable. */
+export function knownPlugins(): string[] {
+  return door().plugins()
+}
+
+/** The exports of another plugin of this executable, evaluated in this process. */
+export function loadPlugin(name: string): unknown {
+  return door().load(name)
+}
+
+/** 16 bytes; copies of one build share it though not their inode. */
+export function buildId(): Uint8Array {
+  return door().buildId()
+}
+
+export function commandLine(): string[] {
+  return door().arguments()
+}
+
+export function processId(): number {
+  return door().sys.getpid()
+}
+
+export function effectiveUser(): number {
+  return door().sys.geteuid()
+}
+
+/** `n` random bytes. */
+export function randomBytes(n: number): Uint8Array {
+  const bytes = new Uint8Array(n)
+  checked(door().sys.getrandom(bytes, n, 0), 'getrandom')
+  return bytes
+}
+
+/** The running kernel's release, as `uname -r` prints it. */
+export function kernelRelease(): string {
+  const names = new Uint8Array(390) // struct utsname: six fields of 65 bytes; release is the third
+  if (door().sys.uname(names) < 0) return ''
+  return door().decode(names, 130, names.indexOf(0, 130)) ?? ''
+}
+
+export interface Finished {
+  /** Exit status, or 128 + signal. */
+  readonly status: number
+  readonly stdout: Uint8Array
+}
+
+/**
+ * Runs an executable with `setting` (NAME=value) replaced in our environment, feeds it `stdin`, and
+ * collects stdout; its stderr is ours. Throws ETIMEDOUT past the deadline, after killing it.
+ */
+export function run(path: string, setting: string, stdin: Uint8Array, milliseconds: number): Finished {
+  const [inRead, inWrite] = pipe()
+  const [outRead, outWrite] = pipe()
+  const pid = door().spawn(path, setting, inRead, outWrite, 2)
+  close(inRead)
+  close(outWrite)
+  try {
+    checked(pid, 'exec', path)
+    const stdout = exchange(pid, path, inWrite, outRead, stdin, monotonic() + milliseconds)
+    return { status: reap(pid), stdout }
+  } finally {
+    close(outRead)
+  }
+}
+
+/** Feeds and drains at once, so that neither side blocks on a full pipe. Closes `inWrite`. */
+function exchange(
+  pid: number,
+  path: string,
+  inWrite: number,
+  outRead: number,
+  stdin: Uint8Array,
+  deadline: number,
+): Uint8Array {
+  const chunks: Uint8Array[] = []
+  let sent = 0
+  let open = true
+  const finishInput = () => {
+    if (open) close(inWrite)
+    open = false
+  }
+  door().sys.fcntl(inWrite, 4, 0o4000) // F_SETFL O_NONBLOCK: a reader that stalls must not stall us
+  try {
+    for (;;) {
+      const left = deadline - monotonic()
+      if (left <= 0) {
+        door().sys.kill(pid, 9)
+        reap(pid)
+        throw new SysError('wait for', path, 110)
+      }
+      if (sent === stdin.length) finishInput()
+      const interests = [{ fd: outRead, events: 1 }]
+      if (open) interests.push({ fd: inWrite, events: 4 })
+      for (const { fd } of wait(interests, Math.min(left, 1000))) {
+        if (fd === outRead) {
+          const chunk = new Uint8Array(16384)
+          const n = read(outRead, chunk)
+          if (n === 0) return concatenate(chunks)
+          chunks.push(chunk.subarray(0, n))
+        } else {
+          const n = door().sys.write(inWrite, stdin.subarray(sent), stdin.length - sent)
+          if (n === -32) finishInput()
+          else if (n >= 0) sent += n
+        }
+      }
+    }
+  } finally {
+    finishInput()
+  }
+}
+
+function pipe(): [number, number] {
+  const O_CLOEXEC = 0o2000000
+  const ends = new Uint8Array(8)
+  checked(door().sys.pipe2(ends, O_CLOEXEC), 'pipe')
+  const view = new DataView(ends.buffer)
+  return [view.getInt32(0, true), view.getInt32(4, true)]
+}
+
+function reap(pid: number): number {
+  const status = new Uint8Array(4)
+  for (;;) {
+    const result = door().sys.wait4(pid, status, 0, null)
+    if (result === -4) continue
+    checked(result, 'wait')
+    const word = new DataView(status.buffer).getInt32(0, true)
+    const signal = word & 0x7f
+    return signal === 0 ? (word >> 8) & 0xff : 128 + signal
+  }
+}
+
+function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(chunks.reduce((n, chunk) => n + chunk.length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
+}
