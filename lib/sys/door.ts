@@ -77,12 +77,7 @@ interface Door {
   buildId(): Uint8Array
 }
 
-declare global {
-  // The host sets it before the first line of TypeScript runs.
-  var door: Door
-}
-
 /** Read at each use, so that a module above can be imported by Node, where there is no door. */
 export function door(): Door {
-  return globalThis.door
+  return (globalThis as unknown as { readonly door: Door }).door
 }
