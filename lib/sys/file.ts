@@ -50,6 +50,12 @@ export function openUnnamed(directory: string, permissions = 0o600): number {
   return checked(door().sys.openat(AT_FDCWD, directory, flags, permissions), 'open unnamed file in', directory)
 }
 
+/** Positions the descriptor `n` bytes before the end. */
+export function seekFromEnd(fd: number, n: number): void {
+  const SEEK_END = 2
+  checked(door().sys.lseek(fd, -n, SEEK_END), 'seek', `descriptor ${fd}`)
+}
+
 /** Gives the file behind a descriptor a name; EEXIST if the name is taken. */
 export function linkDescriptor(fd: number, path: string): void {
   const AT_SYMLINK_FOLLOW = 0x400

@@ -1,0 +1,33 @@
+/**
+ * CNI_ARGS: `KEY=value;KEY=value`. https://www.cni.dev/docs/conventions/#cni_args
+ *
+ * Every plugin of a chain gets the same text, each with keys of its own, so an unknown key is never an
+ * error here: the Kubernetes keys reach plugins that never heard of them.
+ */
+
+import { CniError, ErrorCode } from './error.js'
+
+/** The pairs of CNI_ARGS; keys are case-sensitive, the last of equal keys wins. Throws code 4. */
+export function parseArgs(text: string): ReadonlyMap<string, string> {
+  const pairs = new Map<string, string>()
+  for (const pair of text.split(';')) {
+    if (pair === '') continue
+    const at = pair.indexOf('=')
+    if (at <= 0) {
+      throw new CniError(
+        ErrorCode.InvalidEnvironment,
+        `invalid CNI_ARGS: invalid pair ${JSON.stringify(pair)}`,
+        'CNI_ARGS is a list of KEY=value pairs joined by semicolons',
+      )
+    }
+    pairs.set(pair.slice(0, at), pair.slice(at + 1))
+  }
+  return pairs
+}
+
+/** `namespace/name` of the pod, where the runtime said so; otherwise `''`. */
+export function podName(args: ReadonlyMap<string, string>): string {
+  const name = args.get('K8S_POD_NAME') ?? ''
+  const namespace = args.get('K8S_POD_NAMESPACE') ?? ''
+  return name === '' ? '' : namespace === '' ? name : `${namespace}/${name}`
+}

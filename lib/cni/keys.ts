@@ -1,0 +1,69 @@
+/**
+ * Configuration keys as people write them: an exact match first, else a match that ignores case (the
+ * reference ignores it), else unknown, with the nearest known name. `null` means absent.
+ */
+
+import type { KeyTree } from './schema.js'
+
+type Json = Record<string, unknown>
+
+/**
+ * A copy of `value` with every key in its known spelling. `say` hears of each that was not.
+ * Below `runtimeConfig` another spelling is no news: containerd writes Go field names there.
+ */
+export function normalizeKeys(value: unknown, tree: KeyTree, say: (text: string) => void, pointer = ''): unknown {
+  if (tree === true || value === null || typeof value !== 'object') return value
+  if (Array.isArray(tree)) {
+    const [item] = tree as readonly [KeyTree]
+    if (!Array.isArray(value)) return value
+    return value.map((entry, at) => normalizeKeys(entry, item, say, `${pointer}/${at}`))
+  }
+  if (Array.isArray(value)) return value
+  const known = tree as { readonly [key: string]: KeyTree }
+  const names = Object.keys(known)
+  const normal: Json = Object.create(null) as Json
+  const exact = Object.keys(value).filter((key) => names.includes(key))
+  for (const [key, member] of Object.entries(value as Json)) {
+    const name = names.includes(key) ? key : names.find((candidate) => candidate.toLowerCase() === key.toLowerCase())
+    if (name === undefined) {
+      normal[key] = member
+      if (!isForeign(key, pointer)) say(unknownKey(`${pointer}/${key}`, key, names))
+      continue
+    }
+    if (name !== key) {
+      if (exact.includes(name)) continue // the exact spelling wins
+      if (!pointer.startsWith('/runtimeConfig')) say(`"${pointer}/${key}" is taken as "${name}"`)
+    }
+    if (member === null && pointer + name !== 'cni.dev/valid-attachments') continue
+    normal[name] = normalizeKeys(member, known[name] ?? true, say, `${pointer}/${name}`)
+  }
+  return { ...normal }
+}
+
+/** Keys that are none of a plugin's business: the protocol's own, and what sits in runtimeConfig for others. */
+function isForeign(key: string, pointer: string): boolean {
+  return key.includes('/') || pointer.startsWith('/runtimeConfig')
+}
+
+function unknownKey(pointer: string, key: string, names: readonly string[]): string {
+  let best = ''
+  let least = Math.max(2, Math.floor(key.length / 3)) + 1
+  for (const name of names) {
+    const n = editDistance(key.toLowerCase(), name.toLowerCase())
+    if (n < least) [best, least] = [name, n]
+  }
+  return `unknown key "${pointer}" is ignored${best === '' ? '' : `: did you mean "${best}"?`}`
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

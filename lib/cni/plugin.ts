@@ -1,0 +1,173 @@
+/**
+ * A plugin: its commands behind the protocol. `definePlugin` is all a main.ts calls; the executable
+ * runs `main`, another plugin of this suite runs `delegate` in its own process.
+ */
+
+import { SysError } from '../sys/errno.js'
+import { readAll, writeAll } from '../sys/file.js'
+import { warn } from '../sys/log.js'
+import { environment } from '../sys/process.js'
+import { reportStack } from '../sys/stack.js'
+import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
+import { parseArgs } from './args.js'
+import { validAttachments } from './attachments.js'
+import { applySchema, type Json, type NetworkConfig, parseStdin, readIdentity } from './config.js'
+import { toVersion } from './convert.js'
+import { type Environment, readEnvironment } from './environment.js'
+import { CniError, ErrorCode, messageOf, toCniError } from './error.js'
+import { readPrevResult } from './prev-result.js'
+import type { AddRequest, CheckRequest, DelRequest, GcRequest, Request, StatusRequest } from './request.js'
+import type { Result } from './result.js'
+import type { Schema } from './schema.js'
+import { atLeast, type CniVersion, isReleased, NEWEST } from './version.js'
+import { answerVersion } from './version-command.js'
+
+export interface Plugin<C extends NetworkConfig> {
+  readonly name: string
+  readonly schema: Schema
+  add(request: AddRequest<C>): Result
+  check(request: CheckRequest<C>): void
+  del(request: DelRequest<C>): void
+  gc?(request: GcRequest<C>): void
+  status?(request: StatusRequest<C>): void
+}
+
+/** The two doors of a plugin, as the exports of its bundle. */
+export interface Bundle {
+  /** Runs one command of the protocol; the exit status. */
+  readonly main: () => number
+  /** Runs a command for a plugin in the same process; the result of ADD in the configuration's version. */
+  readonly delegate: (environment: Environment, stdin: Uint8Array, raw: Json) => Json | undefined
+}
+
+const STDIN_LIMIT = 16 << 20
+
+export function definePlugin<C extends NetworkConfig>(plugin: Plugin<C>): Bundle {
+  return {
+    main: () => main(plugin),
+    delegate: (env, stdin, raw) => dispatch(plugin, env, stdin, raw),
+  }
+}
+
+function main<C extends NetworkConfig>(plugin: Plugin<C>): number {
+  let version: CniVersion = NEWEST
+  try {
+    const env = readEnvironment(environment)
+    if (env.command === 'VERSION') {
+      print(answerVersion())
+      return 0
+    }
+    const stdin = readStdin()
+    const raw = parseStdin(stdin, decodeUtf8)
+    const claimed = raw['cniVersion']
+    if (typeof claimed === 'string' && isReleased(claimed)) version = claimed
+    const result = dispatch(plugin, env, stdin, raw)
+    if (result !== undefined) print(result)
+    return 0
+  } catch (error) {
+    if (error instanceof SysError && error.subject === 'stdout') return 1
+    reportStack(error)
+    const { code, message, details } = toCniError(error)
+    try {
+      print({ cniVersion: version, code, msg: message, ...(details === '' ? {} : { details }) })
+    } catch {
+      // Nobody is listening any more; the exit status still says it.
+    }
+    return 1
+  }
+}
+
+/** The only writer of stdout. */
+function print(value: Json): void {
+  writeAll(1, encodeUtf8(`${JSON.stringify(value)}\n`), 'stdout')
+}
+
+function readStdin(): Uint8Array {
+  try {
+    return readAll(0, STDIN_LIMIT, 'stdin')
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error
+    if (error.code === 'EFBIG') {
+      throw new CniError(ErrorCode.DecodingFailure, 'error parsing configuration: stdin is larger than 16 MiB')
+    }
+    const code = error.code === 'EBADF' ? ErrorCode.DecodingFailure : ErrorCode.IoFailure
+    throw new CniError(code, `error reading from stdin: ${error.message}`)
+  }
+}
+
+function dispatch<C extends NetworkConfig>(
+  plugin: Plugin<C>,
+  env: Environment,
+  stdin: Uint8Array,
+  raw: Json,
+): Json | undefined {
+  const { name: network, version } = readIdentity(raw)
+  requireVersion(env, version)
+  const { command, containerId, ifName, netns, path } = env
+  const lenient = command === 'DEL' || command === 'GC'
+  const config = applySchema<C>(raw, plugin.schema, warn, lenient)
+  const request: Request<C> = { command, network, cniVersion: version, config, path, stdin, raw }
+  if (command === 'GC') {
+    const valid = validAttachments(raw)
+    if (valid === undefined) warn('GC without "cni.dev/valid-attachments": nothing is removed')
+    plugin.gc?.({ ...request, valid })
+    return undefined
+  }
+  if (command === 'STATUS') {
+    plugin.status?.(request)
+    return undefined
+  }
+  const attachment = {
+    ...request,
+    containerId,
+    ifName,
+    netns,
+    args: attempt(lenient, () => parseArgs(env.args)) ?? new Map(),
+  }
+  const prevResult = attempt(lenient, () => readPrevResult(raw, version))
+  const previous = prevResult === undefined ? {} : { prevResult }
+  if (command === 'DEL') {
+    plugin.del({ ...attachment, ...previous })
+    return undefined
+  }
+  if (command === 'CHECK') {
+    if (prevResult === undefined) {
+      throw new CniError(
+        ErrorCode.InvalidConfig,
+        'required prevResult missing',
+        'CHECK compares with the result of ADD',
+      )
+    }
+    plugin.check({ ...attachment, prevResult })
+    return undefined
+  }
+  const result = plugin.add({ ...attachment, ...previous })
+  try {
+    return toVersion(result, version)
+  } catch (error) {
+    // The result cannot be told, so the runtime must find nothing attached.
+    plugin.del({ ...attachment, ...previous })
+    throw error
+  }
+}
+
+function requireVersion({ command }: Environment, version: CniVersion): void {
+  const floor = command === 'CHECK' ? '0.4.0' : command === 'GC' || command === 'STATUS' ? '1.1.0' : '0.1.0'
+  if (atLeast(version, floor)) return
+  throw new CniError(
+    ErrorCode.IncompatibleVersion,
+    `config version "${version}" does not allow ${command}`,
+    `${command} came with version ${floor}: raise cniVersion in the network configuration`,
+  )
+}
+
+/** On DEL what cannot be read is a warning. */
+function attempt<T>(lenient: boolean, read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (!lenient) throw error
+    warn(messageOf(error))
+    return undefined
+  }
+}
