@@ -20,14 +20,15 @@ export function normalizeKeys(value: unknown, tree: KeyTree, say: (text: string)
   }
   if (Array.isArray(value)) return value
   const known = tree as { readonly [key: string]: KeyTree }
-  const names = Object.keys(known)
+  const open = '*' in known
+  const names = Object.keys(known).filter((name) => name !== '*')
   const normal: Json = Object.create(null) as Json
   const exact = Object.keys(value).filter((key) => names.includes(key))
   for (const [key, member] of Object.entries(value as Json)) {
     const name = names.includes(key) ? key : names.find((candidate) => candidate.toLowerCase() === key.toLowerCase())
     if (name === undefined) {
       normal[key] = member
-      if (!isForeign(key, pointer)) say(unknownKey(`${pointer}/${key}`, key, names))
+      if (!open && !isForeign(key, pointer)) say(unknownKey(`${pointer}/${key}`, key, names))
       continue
     }
     if (name !== key) {

@@ -3,7 +3,8 @@
  * by ajv, and the tree of keys it knows.
  */
 
-/** Known keys: a tree where the value is an object, a list of such trees in an array of one, anything where it is `true`. */
+/** Known keys: a tree where the value is an object, a list of such trees in an array of one, anything where it is
+ * `true`. A key `*` says that unknown keys beside it are no news. */
 export type KeyTree = { readonly [key: string]: KeyTree } | readonly [KeyTree] | true
 
 export interface Violation {

@@ -1,0 +1,86 @@
+# flatnet: `make help` lists what there is to make.
+
+BINDIR  ?= /opt/cni/bin
+DESTDIR ?=
+NODE    ?= node
+CARGO   ?= cargo
+HOST    := lib/host/target/release
+TOOLS   := build/js/scripts
+
+# What a bundle is made of; tests and tools are not.
+SOURCES := $(shell find lib plugins ipam \( -path lib/host -o -path lib/testing \) -prune -o \
+             \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print)
+TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
+
+.PHONY: all build test unit netns demo bench lint fmt check install clean help prerequisites
+.DELETE_ON_ERROR:
+
+all: build
+
+build: build/flatnet ## Build bin/: one static executable, a hard link for each plugin
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@scripts/prerequisites.sh build
+	npm ci --no-audit --no-fund
+	@touch $@
+
+$(TOOLS)/bundle.js: node_modules/.package-lock.json $(wildcard scripts/*.ts) scripts/tsconfig.json
+	npx --no-install tsc -p scripts
+	@touch $@
+
+build/schemas/.done: $(TOOLS)/bundle.js $(shell find lib plugins ipam -name '*.schema.json')
+	$(NODE) $(TOOLS)/compile-schemas.js
+	@touch $@
+
+$(HOST)/flatnet-host: $(wildcard lib/host/src/*.rs lib/host/src/bin/*.rs) lib/host/Cargo.toml lib/host/Cargo.lock lib/host/.cargo/config.toml
+	@scripts/prerequisites.sh build
+	cd lib/host && $(CARGO) build --release --locked --quiet
+	@touch $@
+
+build/flatnet: $(TOOLS)/bundle.js build/schemas/.done $(HOST)/flatnet-host $(SOURCES)
+	$(NODE) $(TOOLS)/bundle.js
+
+build/js/.tests: build/schemas/.done $(SOURCES) $(TESTS) scripts/tsconfig.test.json
+	npx --no-install tsc -p scripts/tsconfig.test.json
+	@mkdir -p build/js && cp -f --parents $$(find plugins ipam -name 'config.generated.js') build/js/
+	@touch $@
+
+prerequisites:
+	@scripts/prerequisites.sh test
+
+test: build build/js/.tests prerequisites ## Unit tests, then namespace tests on the built executables
+	@$(NODE) $(TOOLS)/test.js
+
+unit: build/js/.tests ## Only the unit tests (any user)
+	@$(NODE) $(TOOLS)/test.js unit
+
+netns: build build/js/.tests prerequisites ## Only the namespace tests (ARGS=substring picks files)
+	@$(NODE) $(TOOLS)/test.js netns $(ARGS)
+
+lint: node_modules/.package-lock.json build/schemas/.done ## Types, format, style, and the import rule of the house
+	npx --no-install tsc --noEmit -p .
+	npx --no-install tsc --noEmit -p scripts/tsconfig.test.json
+	npx --no-install biome check --error-on-warnings
+	$(NODE) $(TOOLS)/check-imports.js
+
+fmt: node_modules/.package-lock.json ## Format what can be formatted
+	npx --no-install biome check --write
+	cd lib/host && $(CARGO) fmt
+
+check: lint test ## The gate: what CI runs
+
+demo: build build/js/.tests prerequisites ## Pods in private namespaces, attached, pinged, drawn, removed
+	@$(NODE) build/js/scripts/demo.js $(ARGS)
+
+bench: build build/js/.tests ## Side by side with the reference plugins
+	@scripts/prerequisites.sh bench
+	@$(NODE) build/js/scripts/bench.js $(ARGS)
+
+install: build ## Install into $(DESTDIR)$(BINDIR), safely while a runtime executes the old ones
+	@scripts/install.sh build/flatnet "$(DESTDIR)$(BINDIR)" $$(cd bin && ls | grep -v '^flatnet$$')
+
+clean: ## Remove what was built
+	rm -rf build bin lib/host/target $$(find plugins ipam -name '*.generated.*')
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
