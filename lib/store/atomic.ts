@@ -1,0 +1,95 @@
+/**
+ * Files that are there whole or not at all. Nothing here calls fsync: what it is used for is worthless
+ * after a power cut, and a file that one has emptied or torn is taken for an earlier boot's.
+ */
+
+import { isErrno } from '../sys/errno.js'
+import { close, link, linkDescriptor, mkdirAll, open, openUnnamed, rename, unlink, writeAll } from '../sys/file.js'
+import { processId } from '../sys/process.js'
+
+export function directoryOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 1))
+}
+
+/**
+ * Creates `path` with these bytes; false where the name is taken. Throws ENOENT where the directory is
+ * missing. Where the filesystem has no unnamed files, the temporary name is `scratch` (same filesystem).
+ */
+export function createFile(path: string, bytes: Uint8Array, scratch = temporaryName(path)): boolean {
+  const fd = beginFile(path, scratch)
+  try {
+    writeAll(fd.fd, bytes, path)
+    return nameFile(fd, path)
+  } finally {
+    close(fd.fd)
+  }
+}
+
+/** A file under construction: unnamed, or under a temporary name where the filesystem knows no other way. */
+export interface Draft {
+  readonly fd: number
+  readonly temporary: string | undefined
+}
+
+/** Opens a new file for reading and writing that `nameFile` will give its name. ENOENT without the directory. */
+export function beginFile(path: string, scratch = temporaryName(path)): Draft {
+  try {
+    return { fd: openUnnamed(directoryOf(path)), temporary: undefined }
+  } catch (error) {
+    // EISDIR: kernels and filesystems that take O_TMPFILE for O_DIRECTORY.
+    if (!isErrno(error, 'EOPNOTSUPP', 'EISDIR', 'EINVAL')) throw error
+  }
+  unlink(scratch) // of a process of the same number that was killed
+  return { fd: open(scratch, { mode: 'readwrite', create: 'exclusive' }), temporary: scratch }
+}
+
+/** Gives a draft its name; false where the name is taken. The descriptor stays open. */
+export function nameFile({ fd, temporary }: Draft, path: string): boolean {
+  try {
+    if (temporary === undefined) linkDescriptor(fd, path)
+    else link(temporary, path)
+    return true
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false
+    throw error
+  } finally {
+    if (temporary !== undefined) unlink(temporary)
+  }
+}
+
+/** Puts a file with these bytes at `path`, in the place of what was there. Creates missing directories. */
+export function replaceFile(path: string, bytes: Uint8Array): void {
+  const temporary = temporaryName(path)
+  const write = () => {
+    const fd = open(temporary, { mode: 'write', create: true, truncate: true })
+    try {
+      writeAll(fd, bytes, path)
+    } finally {
+      close(fd)
+    }
+  }
+  withDirectory(directoryOf(path), write)
+  try {
+    rename(temporary, path)
+  } catch (error) {
+    unlink(temporary)
+    throw error
+  }
+}
+
+/** Runs `action`, and again after creating `directory` where that is what it lacked. */
+export function withDirectory<T>(directory: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
+  mkdirAll(directory)
+  return action()
+}
+
+/** Begins with a dot, so that nobody takes it for a record. */
+export function temporaryName(path: string): string {
+  const at = path.lastIndexOf('/') + 1
+  return `${path.slice(0, at)}.${path.slice(at)}.${processId()}`
+}

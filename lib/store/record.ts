@@ -1,0 +1,234 @@
+/**
+ * One record an attachment: what a plugin did for it, written before it does it. It is the journal that
+ * an interrupted ADD is undone by, and all that DEL needs. `<stateDir>/<network>/<plugin>/<key>.json`
+ *
+ * Whoever works on an attachment holds a lock on its record's own file (an open file description lock,
+ * so a kill gives it up). Records are changed in place and never replaced, so a locked file that still
+ * has a name is the record.
+ */
+
+import { CniError, ErrorCode } from '../cni/error.js'
+import { bootId } from '../sys/clock.js'
+import { isErrno } from '../sys/errno.js'
+import { close, open, readAll, readDirectory, stat, unlink, writeAll, writeAt } from '../sys/file.js'
+import { lockRange } from '../sys/lock.js'
+import { processId } from '../sys/process.js'
+import { decodeUtf8, encodeUtf8, sha256Hex } from '../sys/text.js'
+import { beginFile, directoryOf, nameFile, withDirectory } from './atomic.js'
+
+export interface RecordPlace {
+  readonly stateDir: string
+  readonly plugin: string
+  readonly network: string
+  readonly containerId: string
+  readonly ifName: string
+}
+
+export type RecordState = 'adding' | 'ready'
+
+export interface Earlier<T> {
+  /** `adding`: that call died in the middle; `ready`: it finished. */
+  readonly state: RecordState
+  readonly content: T
+  /** False for a record of an earlier boot: the kernel objects it names are gone, and others may bear their names. */
+  readonly sameBoot: boolean
+}
+
+/** An attachment that is ours alone until `remove` or `release`. */
+export interface Claim<T> {
+  /** What an earlier call left; undefined where there was nothing, or nothing legible (a power cut's). */
+  readonly earlier: Earlier<T> | undefined
+  /** Replaces the record in place with one write, blank-padded, so that a kill leaves no torn one. */
+  write(state: RecordState, content: T): void
+  /** Removes the record and gives up the lock. */
+  remove(): void
+  /** Gives up the lock and keeps the record. */
+  release(): void
+}
+
+/** Milliseconds to wait for another call on the same attachment. */
+const PATIENCE = 40_000
+const LIMIT = 1 << 20
+
+/** 16 hex digits that stand for an attachment wherever a name must be short: records, link aliases, nft comments. */
+export function attachmentKey(network: string, containerId: string, ifName: string): string {
+  return sha256Hex(`${network}\0${containerId}\0${ifName}`).slice(0, 16)
+}
+
+/**
+ * For ADD: creates the record, complete and locked, in state `adding`; or claims the one that is there,
+ * content untouched. Throws code 11 when another call keeps the attachment for 40 s.
+ */
+export function claimOrCreate<T>(place: RecordPlace, initial: T): Claim<T> {
+  const path = pathOf(place)
+  for (;;) {
+    const draft = withDirectory(directoryOf(path), () => beginFile(path))
+    try {
+      lockRange(draft.fd, 0)
+      const bytes = render(place, 'adding', initial)
+      writeAll(draft.fd, bytes, path)
+      if (nameFile(draft, path)) return claimed(place, path, draft.fd, bytes.length, undefined)
+    } catch (error) {
+      close(draft.fd)
+      throw error
+    }
+    close(draft.fd)
+    const existing = claim<T>(place)
+    if (existing !== undefined) return existing
+  }
+}
+
+/** For DEL and CHECK: undefined where there is no record. Throws code 11 as `claimOrCreate` does. */
+export function claim<T>(place: RecordPlace): Claim<T> | undefined {
+  const path = pathOf(place)
+  for (;;) {
+    let fd: number
+    try {
+      fd = open(path, { mode: 'readwrite' })
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+      throw error
+    }
+    try {
+      if (!lockRange(fd, PATIENCE)) throw busy(place, readAll(fd, LIMIT, path))
+      if (stat(fd)?.links !== 0) {
+        const bytes = readAll(fd, LIMIT, path)
+        return claimed(place, path, fd, bytes.length, parse<T>(bytes))
+      }
+    } catch (error) {
+      close(fd)
+      throw error
+    }
+    close(fd) // its holder removed it while we waited
+  }
+}
+
+export interface ListedRecord<T> {
+  readonly path: string
+  /** The attachment's key; it is in the file's name, so a damaged record has it too. */
+  readonly key: string
+  /** `damaged`: empty, torn or of an unknown version; then nothing else is known. */
+  readonly state: RecordState | 'damaged'
+  readonly containerId: string
+  readonly ifName: string
+  readonly content: T | undefined
+  readonly sameBoot: boolean
+}
+
+/** Every record of a plugin in a network, for GC; unlocked, so claim one before acting on it. */
+export function listRecords<T>(stateDir: string, plugin: string, network: string): ListedRecord<T>[] {
+  const directory = `${stateDir}/${network}/${plugin}`
+  const listed: ListedRecord<T>[] = []
+  for (const { name } of entriesOf(directory)) {
+    if (name.startsWith('.') || !name.endsWith('.json')) continue
+    const path = `${directory}/${name}`
+    const record = parse<T>(contentOf(path))
+    listed.push({
+      path,
+      key: name.slice(0, -5),
+      state: record?.state ?? 'damaged',
+      containerId: record?.containerId ?? '',
+      ifName: record?.ifName ?? '',
+      content: record?.content,
+      sameBoot: record?.sameBoot ?? false,
+    })
+  }
+  return listed
+}
+
+function pathOf({ stateDir, plugin, network, containerId, ifName }: RecordPlace): string {
+  return `${stateDir}/${network}/${plugin}/${attachmentKey(network, containerId, ifName)}.json`
+}
+
+function claimed<T>(
+  place: RecordPlace,
+  path: string,
+  fd: number,
+  size: number,
+  earlier: Earlier<T> | undefined,
+): Claim<T> {
+  let length = size
+  return {
+    earlier,
+    write(state, content) {
+      const bytes = render(place, state, content, length)
+      writeAt(fd, bytes, 0, path)
+      length = bytes.length
+    },
+    remove() {
+      try {
+        unlink(path)
+      } finally {
+        close(fd)
+      }
+    },
+    release() {
+      close(fd)
+    },
+  }
+}
+
+/** The file's JSON, padded with blanks to `size` bytes at least. */
+function render<T>(place: RecordPlace, state: RecordState, content: T, size = 0): Uint8Array {
+  const { network, containerId, ifName } = place
+  const record = { version: 1, state, network, containerId, ifName, boot: bootId(), pid: processId(), content }
+  const text = encodeUtf8(JSON.stringify(record))
+  const bytes = new Uint8Array(Math.max(text.length + 1, size)).fill(32)
+  bytes.set(text)
+  bytes[bytes.length - 1] = 10
+  return bytes
+}
+
+interface Parsed<T> extends Earlier<T> {
+  readonly containerId: string
+  readonly ifName: string
+  readonly pid: number
+}
+
+/** Undefined for what no call of ours completed: 0 bytes, torn, another version. */
+function parse<T>(bytes: Uint8Array): Parsed<T> | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(decodeUtf8(bytes) ?? '')
+  } catch {
+    return undefined
+  }
+  const { version, state, containerId, ifName, boot, pid, content } = (value ?? {}) as Record<string, unknown>
+  if (version !== 1 || (state !== 'adding' && state !== 'ready')) return undefined
+  if (typeof containerId !== 'string' || typeof ifName !== 'string' || content === undefined) return undefined
+  const sameBoot = boot === bootId()
+  return { state, content: content as T, sameBoot, containerId, ifName, pid: typeof pid === 'number' ? pid : 0 }
+}
+
+function busy({ containerId, ifName }: RecordPlace, bytes: Uint8Array): CniError {
+  const pid = parse(bytes)?.pid ?? 0
+  const holder = pid === 0 ? 'its holder has not said who it is' : `the last to write its record was process ${pid}`
+  return new CniError(
+    ErrorCode.TryAgainLater,
+    `attachment ${containerId}/${ifName} is busy`,
+    `another call has worked on it for ${PATIENCE / 1000} s; ${holder}${pid === 0 ? '' : `: ps -fp ${pid}`}`,
+  )
+}
+
+function entriesOf(directory: string): readonly { readonly name: string }[] {
+  try {
+    return readDirectory(directory)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
+    throw error
+  }
+}
+
+/** Nothing where the file vanished meanwhile, or cannot be read. */
+function contentOf(path: string): Uint8Array {
+  try {
+    const fd = open(path)
+    try {
+      return readAll(fd, LIMIT, path)
+    } finally {
+      close(fd)
+    }
+  } catch {
+    return new Uint8Array()
+  }
+}
