@@ -52,6 +52,7 @@ interface Door {
       | 'umask'
       | 'uname'
       | 'unlinkat'
+      | 'utimensat'
       | 'wait4'
       | 'write']: Call
   }

@@ -63,6 +63,11 @@ export function linkDescriptor(fd: number, path: string): void {
   checked(result, 'link', path)
 }
 
+/** Gives a file a second name on the same filesystem; EEXIST if the name is taken. */
+export function link(from: string, to: string): void {
+  checked(door().sys.linkat(AT_FDCWD, from, AT_FDCWD, to, 0), 'link', to)
+}
+
 export function close(fd: number): void {
   door().sys.close(fd)
 }
@@ -98,6 +103,22 @@ export function writeAll(fd: number, bytes: Uint8Array, subject = `descriptor ${
     const n = door().sys.write(fd, bytes.subarray(at), bytes.length - at)
     if (n !== -4) at += checked(n, 'write', subject)
   }
+}
+
+/** Writes `bytes` at `offset` with one call, so that a kill leaves all of it or nothing (within a page). */
+export function writeAt(fd: number, bytes: Uint8Array, offset: number, subject = `descriptor ${fd}`): void {
+  const n = checked(door().sys.pwrite64(fd, bytes, bytes.length, offset), 'write', subject)
+  if (n < bytes.length) throw new SysError('write', subject, 28)
+}
+
+/** Reads from `offset` once, up to the buffer's length; the number of bytes. */
+export function readAt(fd: number, buffer: Uint8Array, offset: number, subject = `descriptor ${fd}`): number {
+  return checked(door().sys.pread64(fd, buffer, buffer.length, offset), 'read', subject)
+}
+
+/** Cuts a file, or fills it with zeros, to `size` bytes. */
+export function truncate(fd: number, size: number, subject = `descriptor ${fd}`): void {
+  checked(door().sys.ftruncate(fd, size), 'truncate', subject)
 }
 
 /** The whole file, at most `limit` bytes (default 16 MiB). */
@@ -170,11 +191,13 @@ export function mkdirAll(path: string, permissions = 0o755): void {
 export interface Stat {
   readonly kind: 'file' | 'directory' | 'symlink' | 'other'
   readonly inode: number
+  /** Names the file has; 0 once the last one was removed. */
+  readonly links: number
   /** Major and minor number of the filesystem's device, as one comparable text. */
   readonly device: string
   readonly size: number
-  /** Seconds and nanoseconds of the last modification. */
-  readonly modified: { readonly seconds: number; readonly nanoseconds: number }
+  /** The last modification. */
+  readonly modified: Timestamp
   readonly permissions: number
 }
 
@@ -195,12 +218,30 @@ export function stat(target: string | number): Stat | undefined {
   const kinds = { 7: 'file', 4: 'directory', 9: 'symlink' } as Record<number, Stat['kind']>
   return {
     kind: kinds[mode >> 12] ?? 'other',
+    links: view.getUint32(16, true),
     inode: u64(32),
     size: u64(40),
     modified: { seconds: u64(112), nanoseconds: view.getUint32(120, true) },
     device: `${view.getUint32(136, true)}:${view.getUint32(140, true)}`,
     permissions: mode & 0o7777,
   }
+}
+
+export interface Timestamp {
+  readonly seconds: number
+  readonly nanoseconds: number
+}
+
+/** Sets the last modification of a file or directory; its last access stays. */
+export function setModified(path: string, { seconds, nanoseconds }: Timestamp): void {
+  const UTIME_OMIT = 0x3ffffffe
+  const times = new Uint8Array(32) // two struct timespec: access, modification
+  const view = new DataView(times.buffer)
+  view.setUint32(8, UTIME_OMIT, true)
+  view.setUint32(16, seconds >>> 0, true)
+  view.setUint32(20, Math.floor(seconds / 2 ** 32), true)
+  view.setUint32(24, nanoseconds, true)
+  checked(door().sys.utimensat(AT_FDCWD, path, times, 0), 'utimensat', path)
 }
 
 /** `f_type` of the filesystem a descriptor is on (include/uapi/linux/magic.h). */

@@ -55,6 +55,7 @@ static CALLS: &[(&CStr, c_long)] = &[
     (c"umask", SYS_umask),
     (c"uname", SYS_uname),
     (c"unlinkat", SYS_unlinkat),
+    (c"utimensat", SYS_utimensat),
     (c"wait4", SYS_wait4),
     (c"write", SYS_write),
 ];
