@@ -24,7 +24,7 @@ function asScript(code: string): string {
     }
     return ''
   })
-  if (exported.length === 0) throw new Error('the bundle exports nothing')
+  if (exported.length === 0 || body.includes('__esModule')) throw new Error('the bundle exports nothing')
   return `(function () { 'use strict'; ${body.trimEnd()}\nreturn { ${exported.join(', ')} } })()\n`
 }
 
@@ -34,7 +34,7 @@ function lineMap(map: string): string {
   const lines: string[] = []
   eachMapping(trace, ({ generatedLine, source, originalLine }) => {
     if (source === null || lines[generatedLine] !== undefined) return
-    lines[generatedLine] = `${trace.sources.indexOf(source)} ${originalLine}`
+    lines[generatedLine] = `${trace.resolvedSources.indexOf(source)} ${originalLine}`
   })
   const files = trace.sources.map((source) => (source ?? '').replace(/^.*?(?=(?:lib|plugins|ipam)\/)/, ''))
   return [
