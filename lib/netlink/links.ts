@@ -1,0 +1,105 @@
+/** Links of a namespace: find, make, change and delete them. */
+
+import { isErrno } from '../sys/errno.js'
+import type { LinkSpec } from './links/kinds.js'
+import { type Link, readLink } from './links/link.js'
+import { type BridgePort, setPort } from './links/port.js'
+import {
+  changeLink,
+  completeLink,
+  createLink,
+  deleteLink,
+  getLink,
+  type LinkChange,
+  type LinkFilter,
+  listLinks,
+} from './links/requests.js'
+import { addVlan, listVlans, readVlans, removeVlan, type Vlan, type VlanSpec } from './links/vlan.js'
+import type { NetlinkSocket } from './socket.js'
+
+export class Links {
+  constructor(private readonly socket: NetlinkSocket) {}
+
+  /** By name or index; throws NetlinkError ENODEV where there is none. */
+  get(which: string | number): Link {
+    return this.socket.get(getLink(which), readLink)
+  }
+
+  /** By name or index; undefined where there is none. */
+  find(which: string | number): Link | undefined {
+    try {
+      return this.get(which)
+    } catch (error) {
+      if (isErrno(error, 'ENODEV')) return undefined
+      throw error
+    }
+  }
+
+  /** Those that match, selected by the kernel. */
+  list(filter: LinkFilter = {}): Link[] {
+    return this.socket.dump(listLinks(filter), readLink)
+  }
+
+  /**
+   * Creates a link and returns it. Throws NetlinkError EEXIST where the name (or the tunnel's id) is taken. If alias,
+   * address generation mode or up cannot be set afterwards, the link is deleted again. A link born in another
+   * namespace (`namespaceFd`) cannot be completed from here: alias, addressGenerationMode and up are refused.
+   */
+  create(spec: LinkSpec): Link {
+    const rest = completeLink(spec)
+    if (spec.namespaceFd !== undefined && rest !== undefined) {
+      throw new TypeError(`link ${spec.name} is born elsewhere: set alias, address generation mode and up there`)
+    }
+    const echo = this.socket.requestEcho(createLink(spec), readLink)
+    // Kernels before 6.2 send no echo.
+    const link = echo ?? this.get(spec.name)
+    if (rest !== undefined) {
+      try {
+        this.change(link.index, rest)
+      } catch (error) {
+        this.delete(link.index)
+        throw error
+      }
+    }
+    const flags = spec.up === true ? link.flags | 1 : link.flags
+    return { ...link, flags, up: spec.up === true || link.up, alias: spec.alias, master: spec.master ?? link.master }
+  }
+
+  /** Throws NetlinkError ENODEV where there is none. A veth takes its peer along. */
+  delete(index: number): void {
+    this.socket.request(deleteLink(index))
+  }
+
+  /**
+   * Changes what is given. Where the kernel has no IPv6, or the link's MTU is too small for it, an address generation
+   * mode is moot and ignored.
+   */
+  change(index: number, change: LinkChange): void {
+    const requests = changeLink(index, change)
+    for (const { error } of this.socket.batch(requests)) {
+      if (change.addressGenerationMode === undefined || error.code !== 'EAFNOSUPPORT') throw error
+      // The kernel checks the families before anything else, so nothing of that request was done.
+      const { addressGenerationMode: _, ...rest } = change
+      this.change(index, rest)
+      return
+    }
+  }
+
+  /** Changes what is given of a bridge's port. */
+  setPort(index: number, port: BridgePort): void {
+    this.socket.request(setPort(index, port))
+  }
+
+  addVlan(port: number, vlan: VlanSpec): void {
+    this.socket.request(addVlan(port, vlan))
+  }
+
+  removeVlan(port: number, vlan: VlanSpec): void {
+    this.socket.request(removeVlan(port, vlan))
+  }
+
+  /** VLANs of a port, or of a bridge itself. Linux 5.6. */
+  vlans(index: number): Vlan[] {
+    return this.socket.dump(listVlans(index), readVlans).flat()
+  }
+}

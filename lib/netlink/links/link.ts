@@ -1,0 +1,72 @@
+/** A link as the kernel describes it. */
+
+import type { Message } from '../message.js'
+import { IFF_UP, LINK_HEADER_LENGTH } from './attributes.js'
+import { linkMessage } from './info.js'
+import { type AddressGenerationMode, addressGenerationModeOf } from './kind.js'
+import type { LinkData } from './kinds.js'
+import type { BridgePort } from './port.js'
+
+/** RFC 2863 ifOperStatus, in the kernel's order. */
+const STATES = ['unknown', 'not present', 'down', 'lower layer down', 'testing', 'dormant', 'up'] as const
+export type OperationalState = (typeof STATES)[number]
+
+export interface Link {
+  readonly index: number
+  readonly name: string
+  /** `veth`, `bridge`, …; undefined for hardware and loopback. */
+  readonly kind: string | undefined
+  /** Lower case with colons; `''` where the link has none. */
+  readonly mac: string
+  readonly mtu: number
+  /** Administratively up (IFF_UP). */
+  readonly up: boolean
+  readonly operationalState: OperationalState
+  /** Index of the bridge or bond it belongs to. */
+  readonly master: number | undefined
+  /** Of a veth the other end's index, else the link below; in namespace `peerNamespaceId` where that is defined. */
+  readonly peerIndex: number | undefined
+  /** This namespace's id for the one `peerIndex` counts in. */
+  readonly peerNamespaceId: number | undefined
+  readonly alias: string | undefined
+  /** How many hold it promiscuous. */
+  readonly promiscuity: number
+  /** IFF_ bits. */
+  readonly flags: number
+  readonly txQueueLength: number
+  /** ARPHRD_: 1 Ethernet, 772 loopback. */
+  readonly hardwareType: number
+  readonly addressGenerationMode: AddressGenerationMode | undefined
+  /** What the kind adds, told apart by its own `kind`. */
+  readonly data: LinkData | undefined
+  /** What it is as a bridge's port. */
+  readonly port: BridgePort | undefined
+}
+
+/** Reads RTM_NEWLINK. */
+export function readLink({ reader, start, end }: Message): Link {
+  const { view } = reader
+  const flags = view.getUint32(start + 8, true)
+  const a = linkMessage.read(reader, start + LINK_HEADER_LENGTH, end)
+  const generation = a.perFamily?.inet6?.addressGenerationMode
+  return {
+    index: view.getInt32(start + 4, true),
+    name: a.name ?? '',
+    kind: a.info?.kind,
+    mac: a.mac ?? '',
+    mtu: a.mtu ?? 0,
+    up: (flags & IFF_UP) !== 0,
+    operationalState: STATES[a.operationalState ?? 0] ?? 'unknown',
+    master: a.master,
+    peerIndex: a.link,
+    peerNamespaceId: a.peerNamespaceId,
+    alias: a.alias,
+    promiscuity: a.promiscuity ?? 0,
+    flags,
+    txQueueLength: a.txQueueLength ?? 0,
+    hardwareType: view.getUint16(start + 2, true),
+    addressGenerationMode: generation === undefined ? undefined : addressGenerationModeOf(generation),
+    data: a.info?.data,
+    port: a.info?.port,
+  }
+}
