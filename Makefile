@@ -9,7 +9,7 @@ TOOLS   := build/js/scripts
 
 # What a bundle is made of; tests and tools are not.
 SOURCES := $(shell find lib plugins ipam \( -path lib/host -o -path lib/testing \) -prune -o \
-             \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print)
+             \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print 2>/dev/null)
 TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
 
 .PHONY: all build test unit netns demo bench lint fmt check install clean help prerequisites
@@ -28,7 +28,8 @@ $(TOOLS)/bundle.js: node_modules/.package-lock.json $(wildcard scripts/*.ts) scr
 	npx --no-install tsc -p scripts
 	@touch $@
 
-build/schemas/.done: $(TOOLS)/bundle.js $(shell find lib plugins ipam -name '*.schema.json')
+build/schemas/.done: $(TOOLS)/bundle.js $(shell find lib plugins ipam -name "*.schema.json" 2>/dev/null)
+	@mkdir -p build/schemas
 	$(NODE) $(TOOLS)/compile-schemas.js
 	@touch $@
 
@@ -42,7 +43,7 @@ build/flatnet: $(TOOLS)/bundle.js build/schemas/.done $(HOST)/flatnet-host $(SOU
 
 build/js/.tests: build/schemas/.done $(SOURCES) $(TESTS) scripts/tsconfig.test.json
 	npx --no-install tsc -p scripts/tsconfig.test.json
-	@mkdir -p build/js && cp -f --parents $$(find plugins ipam -name 'config.generated.js') build/js/
+	@mkdir -p build/js && cp -f --parents $$(find plugins ipam -name config.generated.js 2>/dev/null) build/js/
 	@touch $@
 
 prerequisites:
