@@ -7,13 +7,17 @@
 
 import { CniError, ErrorCode } from './error.js'
 
-/** The pairs of CNI_ARGS; keys are case-sensitive, the last of equal keys wins. Throws code 4. */
-export function parseArgs(text: string): ReadonlyMap<string, string> {
+/**
+ * The pairs of CNI_ARGS; keys are case-sensitive, the last of equal keys wins. Throws code 4 for what is no
+ * pair; with `lenient` (a plugin that reads none of them) leaves it out.
+ */
+export function parseArgs(text: string, lenient = false): ReadonlyMap<string, string> {
   const pairs = new Map<string, string>()
   for (const pair of text.split(';')) {
     if (pair === '') continue
     const at = pair.indexOf('=')
     if (at <= 0) {
+      if (lenient) continue
       throw new CniError(
         ErrorCode.InvalidEnvironment,
         `invalid CNI_ARGS: invalid pair ${JSON.stringify(pair)}`,

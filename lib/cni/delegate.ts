@@ -38,14 +38,14 @@ interface Attachment {
   readonly containerId?: string
   readonly ifName?: string
   readonly netns?: string
+  readonly rawArgs?: string
 }
 
 /** The delegate of `type` for this request. Throws code 7 (50 on STATUS) where there is none. */
-export function findDelegate(type: string, request: Request<unknown> & Attachment, args = ''): Delegate {
+export function findDelegate(type: string, request: Request<unknown> & Attachment): Delegate {
   const path = locate(type, request)
   const own = isThisExecutable(path) && knownPlugins().includes(type)
-  const execute = (command: Command) =>
-    own ? inProcess(type, command, request, args) : spawned(path, command, request)
+  const execute = (command: Command) => (own ? inProcess(type, command, request) : spawned(path, command, request))
   return {
     add() {
       try {
@@ -117,14 +117,9 @@ function isThisExecutable(path: string): boolean {
   }
 }
 
-function inProcess(
-  type: string,
-  command: Command,
-  request: Request<unknown> & Attachment,
-  args: string,
-): Json | undefined {
+function inProcess(type: string, command: Command, request: Request<unknown> & Attachment): Json | undefined {
   const { delegate } = loaded(type)
-  const { containerId = '', ifName = '', netns = '', path, stdin, raw } = request
+  const { containerId = '', ifName = '', netns = '', rawArgs: args = '', path, stdin, raw } = request
   return delegate({ command, containerId, ifName, netns, args, path }, stdin, raw)
 }
 

@@ -25,6 +25,8 @@ import { answerVersion } from './version-command.js'
 export interface Plugin<C extends NetworkConfig> {
   readonly name: string
   readonly schema: Schema
+  /** CNI_ARGS that are no KEY=value pairs are an error on ADD and CHECK; elsewhere they are nobody's business. */
+  readonly usesArgs?: boolean
   add(request: AddRequest<C>): Result
   check(request: CheckRequest<C>): void
   del(request: DelRequest<C>): void
@@ -122,7 +124,8 @@ function dispatch<C extends NetworkConfig>(
     containerId,
     ifName,
     netns,
-    args: attempt(lenient, () => parseArgs(env.args)) ?? new Map(),
+    args: parseArgs(env.args, lenient || plugin.usesArgs !== true),
+    rawArgs: env.args,
   }
   const prevResult = attempt(lenient, () => readPrevResult(raw, version))
   const previous = prevResult === undefined ? {} : { prevResult }

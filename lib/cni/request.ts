@@ -24,6 +24,8 @@ interface AttachmentRequest<C> extends Request<C> {
   readonly ifName: string
   /** The pairs of CNI_ARGS. */
   readonly args: ReadonlyMap<string, string>
+  /** CNI_ARGS as it came, for a delegate in this process. */
+  readonly rawArgs: string
 }
 
 export interface AddRequest<C> extends AttachmentRequest<C> {

@@ -1,0 +1,155 @@
+/**
+ * A network namespace and what is reachable in it. A netlink socket belongs to the namespace it was
+ * opened in, so a process goes into a container once, opens what it needs, and is back: nobody changes
+ * namespaces in the middle of work.
+ */
+
+import { CniError, ErrorCode, messageOf } from '../cni/error.js'
+import { type Netlink, openNetlink } from '../netlink/netlink.js'
+import { isErrno } from '../sys/errno.js'
+import { close, filesystemMagic, open, stat } from '../sys/file.js'
+import { warn } from '../sys/log.js'
+import { enterNetworkNamespace } from '../sys/namespace.js'
+import { environment } from '../sys/process.js'
+import { namespaceCookie } from '../sys/socket.js'
+
+const OWN = '/proc/thread-self/ns/net'
+
+/** include/uapi/linux/magic.h */
+const NSFS_MAGIC = 0x6e736673
+const TMPFS_MAGIC = 0x01021994
+
+/** A container's namespace, looked at and not entered yet. */
+export interface ContainerFile {
+  /** As the runtime gave it. */
+  readonly path: string
+  /** Keeps the namespace alive; for links that are to be born in it. */
+  readonly fd: number
+  /** The way back. */
+  readonly own: number
+}
+
+/** The netlink handle on the namespace of this process: the host's. */
+export function openHost(): Netlink {
+  return openNetlink()
+}
+
+/**
+ * Opens the namespace of CNI_NETNS. Throws code 4 where the path is missing, is no network namespace, or
+ * is the one this process is in (unless CNI_NETNS_OVERRIDE says that this is meant).
+ */
+export function openContainer(path: string): ContainerFile {
+  const own = open(OWN)
+  try {
+    return { path, fd: openOther(path, own), own }
+  } catch (error) {
+    close(own)
+    throw error
+  }
+}
+
+/**
+ * As `openContainer`, for DEL: undefined where the runtime gave no path, or what is there is gone or not
+ * the container's any more. What is there instead is said on stderr.
+ */
+export function openContainerIfPresent(path: string): ContainerFile | undefined {
+  if (path === '' || stat(path) === undefined) return undefined
+  try {
+    return openContainer(path)
+  } catch (error) {
+    warn(`${messageOf(error)}; taken as a namespace that is gone`)
+    return undefined
+  }
+}
+
+export function closeContainer({ fd, own }: ContainerFile): void {
+  close(fd)
+  close(own)
+}
+
+function openOther(path: string, own: number): number {
+  let fd: number
+  try {
+    fd = open(path)
+  } catch (error) {
+    const missing = isErrno(error, 'ENOENT', 'ENOTDIR')
+    throw refused(
+      path,
+      messageOf(error),
+      missing ? 'CNI_NETNS names nothing: the container is gone, or its namespace was never mounted here' : '',
+    )
+  }
+  try {
+    const magic = filesystemMagic(fd)
+    if (magic !== NSFS_MAGIC)
+      throw refused(path, `unknown FS magic on "${path}": ${magic.toString(16)}`, cause(magic, fd))
+    if (isSame(fd, own) && !isOverridden()) {
+      throw refused(
+        path,
+        "it is the host's own network namespace",
+        'CNI_NETNS must name the namespace of a container; set CNI_NETNS_OVERRIDE=1 if the host is meant',
+      )
+    }
+    return fd
+  } catch (error) {
+    close(fd)
+    throw error
+  }
+}
+
+function refused(path: string, why: string, details: string): CniError {
+  return new CniError(ErrorCode.InvalidEnvironment, `failed to open netns ${JSON.stringify(path)}: ${why}`, details)
+}
+
+function cause(magic: number, fd: number): string {
+  const kind = stat(fd)?.kind
+  if (kind !== 'file') return `CNI_NETNS names a ${kind ?? 'thing'}, not a namespace`
+  return magic === TMPFS_MAGIC
+    ? "CNI_NETNS names a plain file on tmpfs: the runtime's mount of the namespace did not reach this mount namespace, or is gone (is /run/netns shared?)"
+    : 'CNI_NETNS names a plain file: the namespace is not mounted on it, or is not any more'
+}
+
+/** Namespaces are the same where device and inode of their files are. */
+function isSame(a: number, b: number): boolean {
+  const [one, other] = [stat(a), stat(b)]
+  return one !== undefined && one.inode === other?.inode && one.device === other.device
+}
+
+function isOverridden(): boolean {
+  const value = environment('CNI_NETNS_OVERRIDE')
+  return typeof value === 'string' && (value === '1' || value.toLowerCase() === 'true')
+}
+
+/**
+ * Runs `inside` in the container's namespace and comes back whatever it does. Meant for opening sockets
+ * and for /proc/sys/net, which shows the namespace of whoever looks.
+ * Throws code 4 where the file is a namespace of another kind.
+ */
+export function inContainer<T>({ path, fd, own }: ContainerFile, inside: () => T): T {
+  try {
+    enterNetworkNamespace(fd, path)
+  } catch (error) {
+    if (!isErrno(error, 'EINVAL')) throw error
+    throw refused(path, 'it is a namespace, but not a network namespace', 'CNI_NETNS must name a network namespace')
+  }
+  try {
+    return inside()
+  } finally {
+    comeBack(own)
+  }
+}
+
+/** A stop signal is raised in place of a system call, once; this one must not be left out. */
+function comeBack(own: number): void {
+  try {
+    enterNetworkNamespace(own, OWN)
+  } catch (error) {
+    enterNetworkNamespace(own, OWN)
+    throw error
+  }
+}
+
+/** `SO_NETNS_COOKIE` of a handle's namespace as text, unique for this boot; `''` where the kernel has none. */
+export function cookieOf(netlink: Netlink): string {
+  return namespaceCookie(netlink.socket.fd)
+}

@@ -1,0 +1,73 @@
+/**
+ * Kernel settings below /proc/sys. A key is written with slashes (`net/ipv6/conf/eth0.100/accept_ra`), so
+ * that dots in interface names are dots.
+ *
+ * /proc/sys/net shows the namespace of the task that reads it: what belongs to a container is read and
+ * written inside the bracket of lib/netns.
+ */
+
+import { CniError, ErrorCode } from '../cni/error.js'
+import { isErrno } from '../sys/errno.js'
+import { close, open, read, readText, writeAt } from '../sys/file.js'
+import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
+
+/** The value without its newline; undefined where the kernel has no such key. */
+export function readSysctl(key: string): string | undefined {
+  return readText(`/proc/sys/${key}`)?.trim()
+}
+
+/**
+ * Makes a setting `wanted`, touching it only where it differs. True where it was changed.
+ * Throws code 5 with key, wanted and actual value where that is impossible.
+ */
+export function requireSysctl(key: string, wanted: string): boolean {
+  const { actual, changed, failure } = set(key, wanted)
+  if (failure === undefined) return changed
+  throw new CniError(
+    ErrorCode.IoFailure,
+    `cannot set sysctl ${key} to ${wanted}: ${failure}`,
+    actual === undefined
+      ? 'the running kernel has no such setting (is IPv6 disabled on its command line?)'
+      : `it is ${actual}; set it from outside (sysctl -w ${key.split('/').join('/')}=${wanted}), or make /proc/sys writable here`,
+  )
+}
+
+/** As `requireSysctl`, where a kernel without the key or a read-only /proc/sys is as good as any. */
+export function preferSysctl(key: string, wanted: string): boolean {
+  return set(key, wanted).changed
+}
+
+interface Outcome {
+  readonly actual?: string
+  readonly changed: boolean
+  readonly failure?: string
+}
+
+function set(key: string, wanted: string): Outcome {
+  const path = `/proc/sys/${key}`
+  let fd: number
+  try {
+    fd = open(path, { mode: 'readwrite' })
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return { changed: false, failure: 'it does not exist' }
+    if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error
+    const actual = readSysctl(key)
+    if (actual === undefined || actual === wanted)
+      return { changed: false, ...(actual === undefined ? {} : { actual }) }
+    return { actual, changed: false, failure: 'it cannot be written' }
+  }
+  try {
+    const buffer = new Uint8Array(64)
+    const actual = (decodeUtf8(buffer.subarray(0, read(fd, buffer, path))) ?? '').trim()
+    if (actual === wanted) return { actual, changed: false }
+    try {
+      writeAt(fd, encodeUtf8(wanted), 0, path)
+    } catch (error) {
+      if (!isErrno(error, 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) throw error
+      return { actual, changed: false, failure: (error as Error).message }
+    }
+    return { actual, changed: true }
+  } finally {
+    close(fd)
+  }
+}
