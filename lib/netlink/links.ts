@@ -1,6 +1,7 @@
 /** Links of a namespace: find, make, change and delete them. */
 
 import { isErrno } from '../sys/errno.js'
+import { IFF_UP } from './links/attributes.js'
 import type { LinkSpec } from './links/kinds.js'
 import { type Link, readLink } from './links/link.js'
 import { type BridgePort, setPort } from './links/port.js'
@@ -41,7 +42,7 @@ export class Links {
   }
 
   /**
-   * Creates a link and returns it. Throws NetlinkError EEXIST where the name (or the tunnel's id) is taken. If alias,
+   * Creates a link and returns it as the kernel announced it (state and port are of that moment). Throws NetlinkError EEXIST where the name (or the tunnel's id) is taken. If alias,
    * address generation mode or up cannot be set afterwards, the link is deleted again. A link born in another
    * namespace (`namespaceFd`) cannot be completed from here: alias, addressGenerationMode and up are refused.
    */
@@ -61,8 +62,14 @@ export class Links {
         throw error
       }
     }
-    const flags = spec.up === true ? link.flags | 1 : link.flags
-    return { ...link, flags, up: spec.up === true || link.up, alias: spec.alias, master: spec.master ?? link.master }
+    return {
+      ...link,
+      flags: spec.up === true ? link.flags | IFF_UP : link.flags,
+      up: spec.up === true || link.up,
+      alias: spec.alias,
+      master: spec.master ?? link.master,
+      addressGenerationMode: spec.addressGenerationMode ?? link.addressGenerationMode,
+    }
   }
 
   /** Throws NetlinkError ENODEV where there is none. A veth takes its peer along. */

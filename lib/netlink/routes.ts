@@ -246,7 +246,9 @@ export function getRoute(address: IpAddress): Request {
     about: () => `get route to ${formatAddress(address)}`,
     write(writer) {
       const { length } = hostPrefix(address)
-      writeHeader(writer, familyNumber(address.family), length, 0, 0, 0, 0, RTM_F_LOOKUP_TABLE)
+      // IPv6 always names the table and refuses the flag.
+      const flags = address.family === 4 ? RTM_F_LOOKUP_TABLE : 0
+      writeHeader(writer, familyNumber(address.family), length, 0, 0, 0, 0, flags)
       routeAttributes.write(writer, { to: address })
     },
   }

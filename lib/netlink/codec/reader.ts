@@ -13,7 +13,12 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError'
 }
 
-const NLA_TYPE_MASK = 0x3fff // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+/** Without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
+export const NLA_TYPE_MASK = 0x3fff
+
+export function malformed(number: number, length: number, left: number): DecodeError {
+  return new DecodeError(`attribute ${number}: length ${length}, ${left} bytes left`)
+}
 
 /** Calls `visit` with number and payload range of each attribute between `start` and `end`. */
 export function eachAttribute(
@@ -26,9 +31,7 @@ export function eachAttribute(
   for (let at = start; at + 4 <= end; ) {
     const length = view.getUint16(at, true)
     const number = view.getUint16(at + 2, true) & NLA_TYPE_MASK
-    if (length < 4 || at + length > end) {
-      throw new DecodeError(`attribute ${number}: length ${length}, ${end - at} bytes left`)
-    }
+    if (length < 4 || at + length > end) throw malformed(number, length, end - at)
     visit(number, at + 4, at + length)
     at += (length + 3) & ~3
   }
