@@ -4,7 +4,7 @@
  * namespaces in the middle of work.
  */
 
-import { CniError, ErrorCode, messageOf } from '../cni/error.js'
+import { CniError, ErrorCode, isCniError, messageOf } from '../cni/error.js'
 import { type Netlink, openNetlink } from '../netlink/netlink.js'
 import { isErrno } from '../sys/errno.js'
 import { close, filesystemMagic, open, stat } from '../sys/file.js'
@@ -45,20 +45,6 @@ export function openContainer(path: string): ContainerFile {
   } catch (error) {
     close(own)
     throw error
-  }
-}
-
-/**
- * As `openContainer`, for DEL: undefined where the runtime gave no path, or what is there is gone or not
- * the container's any more. What is there instead is said on stderr.
- */
-export function openContainerIfPresent(path: string): ContainerFile | undefined {
-  if (path === '' || stat(path) === undefined) return undefined
-  try {
-    return openContainer(path)
-  } catch (error) {
-    warn(`${messageOf(error)}; taken as a namespace that is gone`)
-    return undefined
   }
 }
 
@@ -125,17 +111,45 @@ function isOverridden(): boolean {
  * and for /proc/sys/net, which shows the namespace of whoever looks.
  * Throws code 4 where the file is a namespace of another kind.
  */
-export function inContainer<T>({ path, fd, own }: ContainerFile, inside: () => T): T {
+export function inContainer<T>(file: ContainerFile, inside: () => T): T {
+  enter(file)
+  try {
+    return inside()
+  } finally {
+    comeBack(file.own)
+  }
+}
+
+/**
+ * As `inContainer`, for DEL: undefined where the runtime gave no path, or what is there is gone or not the
+ * container's any more. What is there instead is said on stderr.
+ */
+export function inContainerIfPresent<T>(path: string, inside: () => T): T | undefined {
+  if (path === '') return undefined
+  let file: ContainerFile
+  try {
+    if (stat(path) === undefined) return undefined
+    file = openContainer(path)
+    enter(file)
+  } catch (error) {
+    if (!isCniError(error) && !isErrno(error, 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'EINVAL')) throw error
+    warn(`${messageOf(error)}; taken as a namespace that is gone`)
+    return undefined
+  }
+  try {
+    return inside()
+  } finally {
+    comeBack(file.own)
+    closeContainer(file)
+  }
+}
+
+function enter({ path, fd }: ContainerFile): void {
   try {
     enterNetworkNamespace(fd, path)
   } catch (error) {
     if (!isErrno(error, 'EINVAL')) throw error
     throw refused(path, 'it is a namespace, but not a network namespace', 'CNI_NETNS must name a network namespace')
-  }
-  try {
-    return inside()
-  } finally {
-    comeBack(own)
   }
 }
 

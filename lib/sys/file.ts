@@ -215,7 +215,7 @@ export function stat(target: string | number): Stat | undefined {
   const view = new DataView(buffer.buffer)
   const u64 = (at: number) => view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32
   const mode = view.getUint16(28, true)
-  const kinds = { 7: 'file', 4: 'directory', 9: 'symlink' } as Record<number, Stat['kind']>
+  const kinds = { 8: 'file', 4: 'directory', 10: 'symlink' } as Record<number, Stat['kind']>
   return {
     kind: kinds[mode >> 12] ?? 'other',
     links: view.getUint32(16, true),
