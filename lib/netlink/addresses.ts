@@ -88,7 +88,9 @@ export function addAddress(linkIndex: number, spec: AddressSpec, options: { excl
       const { address: local, length } = spec.prefix
       const flags = (spec.noDad === true ? IFA_F_NODAD : 0) | (spec.noPrefixRoute === true ? IFA_F_NOPREFIXROUTE : 0)
       const { broadcast, label, metric } = spec
-      writeHeader(writer, familyNumber(local.family), length, flags & 255, scopeNumber(spec.scope), linkIndex)
+      // The attribute, where there is one, replaces the header's byte.
+      const short = flags > 255 ? 0 : flags
+      writeHeader(writer, familyNumber(local.family), length, short, scopeNumber(spec.scope), linkIndex)
       addressAttributes.write(writer, {
         local,
         address: spec.peer ?? local,

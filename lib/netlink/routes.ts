@@ -219,7 +219,8 @@ export function removeRoute(route: Route): Request {
     about: () => `remove route ${describe(route)}`,
     write(writer) {
       const type = route.type === undefined ? 0 : TYPES.indexOf(route.type)
-      writeRoute(writer, route, route.protocol ?? 0, scopeNumber(route.scope ?? 'nowhere'), type)
+      const anyScope = routeFamily(route) === 4 ? 'nowhere' : 'universe' // IPv6 has no scopes
+      writeRoute(writer, route, route.protocol ?? 0, scopeNumber(route.scope ?? anyScope), type)
     },
   }
 }

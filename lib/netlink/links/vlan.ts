@@ -23,7 +23,7 @@ export interface VlanSpec {
   readonly untagged?: boolean | undefined
   /** The bridge itself rather than a port of it: `port` is the bridge's index. */
   readonly self?: boolean | undefined
-  /** Default: true unless `self`. */
+  /** Both the bridge's entry for the port and the port's own. Default: false with `self`, else true. */
   readonly master?: boolean | undefined
 }
 
@@ -53,9 +53,9 @@ const vlanInfo: AttributeType<{ readonly flags: number; readonly vid: number }> 
 /** IFLA_BRIDGE_. Two entries of one number make a range. */
 const bridgeSpec: AttributeType<VlanSpec> = {
   write(writer, { vid, through, pvid, untagged, self, master }) {
-    side.write(writer, {
-      flags: ((master ?? self !== true) ? BRIDGE_FLAGS_MASTER : 0) | (self === true ? BRIDGE_FLAGS_SELF : 0),
-    })
+    // Without the attribute the kernel takes it as the master's.
+    if (self === true)
+      side.write(writer, { flags: master === true ? BRIDGE_FLAGS_MASTER | BRIDGE_FLAGS_SELF : BRIDGE_FLAGS_SELF })
     const flags = (pvid === true ? VLAN_INFO_PVID : 0) | (untagged === true ? VLAN_INFO_UNTAGGED : 0)
     const ranged = through !== undefined && through > vid
     entry.write(writer, { info: { flags: ranged ? flags | VLAN_INFO_RANGE_BEGIN : flags, vid } })
