@@ -15,13 +15,13 @@ export function directoryOf(path: string): string {
  * Creates `path` with these bytes; false where the name is taken. Throws ENOENT where the directory is
  * missing. Where the filesystem has no unnamed files, the temporary name is `scratch` (same filesystem).
  */
-export function createFile(path: string, bytes: Uint8Array, scratch = temporaryName(path)): boolean {
-  const fd = beginFile(path, scratch)
+export function createFile(path: string, bytes: Uint8Array, scratch?: string): boolean {
+  const draft = beginFile(path, scratch)
   try {
-    writeAll(fd.fd, bytes, path)
-    return nameFile(fd, path)
+    writeAll(draft.fd, bytes, path)
+    return nameFile(draft, path)
   } finally {
-    close(fd.fd)
+    discardFile(draft)
   }
 }
 
@@ -32,29 +32,35 @@ export interface Draft {
 }
 
 /** Opens a new file for reading and writing that `nameFile` will give its name. ENOENT without the directory. */
-export function beginFile(path: string, scratch = temporaryName(path)): Draft {
+export function beginFile(path: string, scratch?: string): Draft {
   try {
     return { fd: openUnnamed(directoryOf(path)), temporary: undefined }
   } catch (error) {
     // EISDIR: kernels and filesystems that take O_TMPFILE for O_DIRECTORY.
     if (!isErrno(error, 'EOPNOTSUPP', 'EISDIR', 'EINVAL')) throw error
   }
-  unlink(scratch) // of a process of the same number that was killed
-  return { fd: open(scratch, { mode: 'readwrite', create: 'exclusive' }), temporary: scratch }
+  const temporary = scratch ?? temporaryName(path)
+  unlink(temporary) // of a killed process that had our number
+  return { fd: open(temporary, { mode: 'readwrite', create: 'exclusive' }), temporary }
 }
 
-/** Gives a draft its name; false where the name is taken. The descriptor stays open. */
+/** Gives a draft its name, and leaves it open; false where the name is taken: then another may be tried. */
 export function nameFile({ fd, temporary }: Draft, path: string): boolean {
   try {
     if (temporary === undefined) linkDescriptor(fd, path)
     else link(temporary, path)
-    return true
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return false
     throw error
-  } finally {
-    if (temporary !== undefined) unlink(temporary)
   }
+  if (temporary !== undefined) unlink(temporary)
+  return true
+}
+
+/** Closes a draft. Without a name by now, it is gone. */
+export function discardFile({ fd, temporary }: Draft): void {
+  close(fd)
+  if (temporary !== undefined) unlink(temporary)
 }
 
 /** Puts a file with these bytes at `path`, in the place of what was there. Creates missing directories. */

@@ -13,8 +13,11 @@ import { isErrno } from '../sys/errno.js'
 import { close, open, readAll, readDirectory, stat, unlink, writeAll, writeAt } from '../sys/file.js'
 import { lockRange } from '../sys/lock.js'
 import { processId } from '../sys/process.js'
-import { decodeUtf8, encodeUtf8, sha256Hex } from '../sys/text.js'
-import { beginFile, directoryOf, nameFile, withDirectory } from './atomic.js'
+import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
+import { beginFile, directoryOf, discardFile, nameFile, withDirectory } from './atomic.js'
+import { attachmentKey } from './key.js'
+
+export { attachmentKey }
 
 export interface RecordPlace {
   readonly stateDir: string
@@ -50,11 +53,6 @@ export interface Claim<T> {
 const PATIENCE = 40_000
 const LIMIT = 1 << 20
 
-/** 16 hex digits that stand for an attachment wherever a name must be short: records, link aliases, nft comments. */
-export function attachmentKey(network: string, containerId: string, ifName: string): string {
-  return sha256Hex(`${network}\0${containerId}\0${ifName}`).slice(0, 16)
-}
-
 /**
  * For ADD: creates the record, complete and locked, in state `adding`; or claims the one that is there,
  * content untouched. Throws code 11 when another call keeps the attachment for 40 s.
@@ -69,10 +67,10 @@ export function claimOrCreate<T>(place: RecordPlace, initial: T): Claim<T> {
       writeAll(draft.fd, bytes, path)
       if (nameFile(draft, path)) return claimed(place, path, draft.fd, bytes.length, undefined)
     } catch (error) {
-      close(draft.fd)
+      discardFile(draft)
       throw error
     }
-    close(draft.fd)
+    discardFile(draft)
     const existing = claim<T>(place)
     if (existing !== undefined) return existing
   }
