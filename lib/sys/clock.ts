@@ -1,7 +1,8 @@
 /** Clocks and identity of this boot. */
 
 import { door } from './door.js'
-import { readText } from './file.js'
+import { isErrno } from './errno.js'
+import { close, open, read } from './file.js'
 
 function clock(id: number): number {
   const time = new Uint8Array(16) // struct timespec
@@ -33,6 +34,23 @@ let boot: string | undefined
 
 /** The kernel's random id of this boot (proc(5), random/boot_id), 36 characters; `''` without /proc. */
 export function bootId(): string {
-  boot ??= (readText('/proc/sys/kernel/random/boot_id') ?? '').trim()
+  boot ??= readBootId()
   return boot
+}
+
+/** One read: every ADD pays for it. */
+function readBootId(): string {
+  const path = '/proc/sys/kernel/random/boot_id'
+  const bytes = new Uint8Array(64)
+  try {
+    const fd = open(path)
+    try {
+      return (door().decode(bytes, 0, read(fd, bytes, path)) ?? '').trim()
+    } finally {
+      close(fd)
+    }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return ''
+    throw error
+  }
 }
