@@ -13,10 +13,10 @@ export function directoryOf(path: string): string {
 
 /**
  * Creates `path` with these bytes; false where the name is taken. Throws ENOENT where the directory is
- * missing. Where the filesystem has no unnamed files, the temporary name is `scratch` (same filesystem).
+ * missing.
  */
-export function createFile(path: string, bytes: Uint8Array, scratch?: string): boolean {
-  const draft = beginFile(path, scratch)
+export function createFile(path: string, bytes: Uint8Array): boolean {
+  const draft = beginFile(path)
   try {
     writeAll(draft.fd, bytes, path)
     return nameFile(draft, path)
@@ -31,15 +31,18 @@ export interface Draft {
   readonly temporary: string | undefined
 }
 
-/** Opens a new file for reading and writing that `nameFile` will give its name. ENOENT without the directory. */
-export function beginFile(path: string, scratch?: string): Draft {
+/**
+ * Opens a new file for reading and writing that `nameFile` will give its name. ENOENT without the
+ * directory. Where the filesystem has no unnamed files it gets a temporary name beside `near`.
+ */
+export function beginFile(path: string, near = path): Draft {
   try {
     return { fd: openUnnamed(directoryOf(path)), temporary: undefined }
   } catch (error) {
     // EISDIR: kernels and filesystems that take O_TMPFILE for O_DIRECTORY.
     if (!isErrno(error, 'EOPNOTSUPP', 'EISDIR', 'EINVAL')) throw error
   }
-  const temporary = scratch ?? temporaryName(path)
+  const temporary = temporaryName(near)
   unlink(temporary) // of a killed process that had our number
   return { fd: open(temporary, { mode: 'readwrite', create: 'exclusive' }), temporary }
 }

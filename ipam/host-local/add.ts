@@ -1,0 +1,86 @@
+import { podName } from '../../lib/cni/args.js'
+import { CniError, ErrorCode, messageOf } from '../../lib/cni/error.js'
+import type { AddRequest } from '../../lib/cni/request.js'
+import type { Dns, Result } from '../../lib/cni/result.js'
+import { compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.js'
+import { formatPrefix } from '../../lib/ip/prefix.js'
+import { readFile } from '../../lib/sys/file.js'
+import { decodeUtf8 } from '../../lib/sys/text.js'
+import { type Allocation, allocate, release } from './allocate.js'
+import { dataDirOf, type HostLocalConfig, rangeSetsOf, routesOf } from './config.js'
+import { type Found, findLeases } from './find.js'
+import { type RangeSet, rangeOf } from './ranges.js'
+import { currentLife, type Life, writeRecord } from './records.js'
+import { requestedAddresses } from './requests.js'
+import { parseResolvConf } from './resolv-conf.js'
+import { closeStore, openStore, type Store } from './store.js'
+
+/** Leases one address of each set; asked again, the same ones. */
+export function add(request: AddRequest<HostLocalConfig>): Result {
+  const { config, network, cniVersion, args, containerId, ifName } = request
+  const sets = rangeSetsOf(config, cniVersion)
+  const routes = routesOf(config)
+  const requested = requestedAddresses(config, args)
+  const dns = readDns(config.ipam?.resolvConf ?? '')
+  const holder = { containerId, ifName }
+  const life = currentLife()
+  const store = openStore(dataDirOf(config), network)
+  try {
+    const found = findLeases(store, holder, (exact) => sets.every((set) => hasOneOf(exact, set)))
+    const allocations = allocate(store, { sets, requested, holder, life }, found)
+    record(store, request, life, found, allocations)
+    return {
+      ips: allocations.map(({ address, range }) => ({
+        address: formatPrefix({ address, length: range.subnet.length }),
+        gateway: formatAddress(range.gateway),
+      })),
+      ...(routes.length === 0 ? {} : { routes }),
+      ...(dns === undefined ? {} : { dns }),
+    }
+  } finally {
+    closeStore(store)
+  }
+}
+
+function hasOneOf(addresses: readonly IpAddress[], set: RangeSet): boolean {
+  return addresses.some((address) => rangeOf(set, address) !== undefined)
+}
+
+function readDns(path: string): Dns | undefined {
+  if (path === '') return undefined
+  let text: string | undefined
+  try {
+    text = decodeUtf8(readFile(path, 1 << 20))
+  } catch (error) {
+    throw new CniError(ErrorCode.IoFailure, `failed to get DNS: ${messageOf(error)}`, 'ipam.resolvConf names this file')
+  }
+  return parseResolvConf(text ?? '')
+}
+
+/** Notes every address the attachment holds now. On failure the new ones are given back. */
+function record(
+  store: Store,
+  request: AddRequest<HostLocalConfig>,
+  life: Life,
+  found: Found,
+  allocations: readonly Allocation[],
+): void {
+  const fresh = allocations.map(({ address }) => address).filter((address) => !includes(found.exact, address))
+  const addresses = [...found.exact, ...fresh].map(formatAddress)
+  const { record: earlier, recordPath } = found
+  if (earlier?.boot === life.boot && earlier.node === life.node && earlier.addresses.join() === addresses.join()) return
+  const { containerId, ifName, netns, args } = request
+  store.changed = true
+  try {
+    const content = { containerId, ifName, ...life, netns, pod: podName(args), addresses, time: Math.floor(store.time) }
+    writeRecord(store.side, recordPath, content, earlier !== undefined)
+  } catch (error) {
+    store.complete = false
+    release(store, fresh)
+    throw error
+  }
+}
+
+function includes(addresses: readonly IpAddress[], address: IpAddress): boolean {
+  return addresses.some((candidate) => compareAddresses(candidate, address) === 0)
+}

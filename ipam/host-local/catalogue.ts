@@ -1,0 +1,135 @@
+/**
+ * Who held which address when the store was last read from end to end: a hash table in one file, so
+ * that among any number of leases one attachment's are found by three reads. It is only a hint: each
+ * answer is confirmed by the lease file itself.
+ *
+ * Format, little-endian: magic 4, number of buckets 4, for each bucket and one beyond the index of its
+ * first entry 4, then the entries: tag 4, address 16 (IPv4 as IPv4-mapped).
+ */
+
+import type { IpAddress } from '../../lib/ip/address.js'
+
+const MAGIC = 0x31636c66 // "flc1"
+const HEADER = 8
+const ENTRY = 20
+/** Entries a bucket holds on average. */
+const LOAD = 8
+
+interface Digest {
+  readonly bucket: number
+  readonly tag: number
+}
+
+/** Two FNV-1a sums from different beginnings. Not for secrets: a false hit costs one look at a lease. */
+function digest(content: Uint8Array): Digest {
+  let bucket = 0x811c9dc5
+  let tag = 0x1b873593
+  for (let at = 0; at < content.length; at++) {
+    const byte = content[at] as number
+    bucket = Math.imul(bucket ^ byte, 0x01000193)
+    tag = Math.imul(tag ^ byte, 0x01000193)
+  }
+  return { bucket: (bucket ^ (bucket >>> 15)) >>> 0, tag: (tag ^ (tag >>> 13)) >>> 0 }
+}
+
+/** Collects leases and lays them out. */
+export function buildCatalogue(): {
+  /** `content` is a lease file's, trimmed. */
+  add(content: Uint8Array, address: IpAddress): void
+  readonly size: () => number
+  finish(): Uint8Array
+} {
+  let length = 0
+  let digests = new Uint32Array(128)
+  let addresses = new Uint8Array(1024)
+  return {
+    add(content, address) {
+      if (length * 16 === addresses.length) {
+        digests = grown(digests, new Uint32Array(digests.length * 2))
+        addresses = grown(addresses, new Uint8Array(addresses.length * 2))
+      }
+      const { bucket, tag } = digest(content)
+      digests[length * 2] = bucket
+      digests[length * 2 + 1] = tag
+      writeAddress(addresses, length * 16, address)
+      length++
+    },
+    size: () => length,
+    finish() {
+      const buckets = Math.max(1, Math.ceil(length / LOAD))
+      const next = new Uint32Array(buckets + 1)
+      for (let at = 0; at < length; at++) increment(next, ((digests[at * 2] as number) % buckets) + 1, 1)
+      for (let at = 0; at < buckets; at++) increment(next, at + 1, next[at] as number)
+      const base = HEADER + (buckets + 1) * 4
+      const file = new Uint8Array(base + length * ENTRY)
+      const view = new DataView(file.buffer)
+      view.setUint32(0, MAGIC, true)
+      view.setUint32(4, buckets, true)
+      for (let at = 0; at <= buckets; at++) view.setUint32(HEADER + at * 4, next[at] as number, true)
+      for (let at = 0; at < length; at++) {
+        const bucket = (digests[at * 2] as number) % buckets
+        const place = base + (next[bucket] as number) * ENTRY
+        increment(next, bucket, 1)
+        view.setUint32(place, digests[at * 2 + 1] as number, true)
+        file.set(addresses.subarray(at * 16, at * 16 + 16), place + 4)
+      }
+      return file
+    },
+  }
+}
+
+function increment(counts: Uint32Array, at: number, by: number): void {
+  counts[at] = (counts[at] as number) + by
+}
+
+function grown<T extends Uint8Array | Uint32Array>(from: T, to: T): T {
+  to.set(from)
+  return to
+}
+
+/**
+ * The addresses that may be leased to `content`. `read(offset, length)` gives that part of the file,
+ * shorter at its end. Nothing is found in a damaged file.
+ */
+export function searchCatalogue(
+  read: (offset: number, length: number) => Uint8Array,
+  contents: readonly Uint8Array[],
+): IpAddress[] {
+  const header = viewOf(read(0, HEADER))
+  if (header.byteLength < HEADER || header.getUint32(0, true) !== MAGIC) return []
+  const buckets = header.getUint32(4, true)
+  if (buckets === 0) return []
+  const found: IpAddress[] = []
+  for (const content of contents) {
+    const wanted = digest(content)
+    const bounds = viewOf(read(HEADER + (wanted.bucket % buckets) * 4, 8))
+    if (bounds.byteLength < 8) continue
+    const first = bounds.getUint32(0, true)
+    const size = (bounds.getUint32(4, true) - first) * ENTRY
+    if (size <= 0 || size > 1 << 20) continue
+    const entries = read(HEADER + (buckets + 1) * 4 + first * ENTRY, size)
+    const view = viewOf(entries)
+    for (let at = 0; at + ENTRY <= entries.length; at += ENTRY) {
+      if (view.getUint32(at, true) === wanted.tag) found.push(readAddress(entries, at + 4))
+    }
+  }
+  return found
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function writeAddress(to: Uint8Array, at: number, { family, bytes }: IpAddress): void {
+  if (family === 4) {
+    to[at + 10] = 255
+    to[at + 11] = 255
+  }
+  to.set(bytes, at + 16 - bytes.length)
+}
+
+function readAddress(from: Uint8Array, at: number): IpAddress {
+  let mapped = from[at + 10] === 255 && from[at + 11] === 255
+  for (let i = 0; i < 10; i++) if (from[at + i] !== 0) mapped = false
+  return mapped ? { family: 4, bytes: from.slice(at + 12, at + 16) } : { family: 6, bytes: from.slice(at, at + 16) }
+}

@@ -1,0 +1,115 @@
+/** The configuration, and what an ADD makes of it: sets to allocate from, addresses asked for. */
+
+import type { NetworkConfig } from '../../lib/cni/config.js'
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import type { Route } from '../../lib/cni/result.js'
+import { atLeast, type CniVersion } from '../../lib/cni/version.js'
+import { type Family, parseAddress } from '../../lib/ip/address.js'
+import { formatPrefix, parsePrefix } from '../../lib/ip/prefix.js'
+import { familyOf, overlap, parseRangeSet, type RangeConfig, type RangeSet, spanOf } from './ranges.js'
+
+/** Validated by config.schema.json. */
+export interface HostLocalConfig extends NetworkConfig {
+  readonly ipam?: RangeConfig & {
+    readonly type?: string
+    readonly ranges?: readonly (readonly RangeConfig[])[]
+    readonly routes?: readonly Route[]
+    readonly dataDir?: string
+    readonly resolvConf?: string
+  }
+  readonly args?: { readonly cni?: { readonly ips?: readonly string[] } }
+  readonly runtimeConfig?: { readonly ips?: readonly string[]; readonly ipRanges?: readonly unknown[] }
+}
+
+const DATA_DIR = '/var/lib/cni/networks'
+
+/** Where the leases of all networks are. Any configuration has one, whatever else is wrong with it. */
+export function dataDirOf(config: Partial<HostLocalConfig>): string {
+  const configured = config.ipam?.dataDir ?? ''
+  return configured === '' ? DATA_DIR : configured
+}
+
+/**
+ * The range sets in their final order: `runtimeConfig.ipRanges`, the old single range, `ipam.ranges`.
+ * A set's place names its `last_reserved_ip` file. Throws code 7 with the pointer to what is wrong.
+ */
+export function rangeSetsOf(config: HostLocalConfig, version: CniVersion): readonly RangeSet[] {
+  const { ipam } = config
+  if (ipam === undefined) return refuse('/ipam', 'is missing')
+  const sets: { readonly pointer: string; readonly set: RangeSet }[] = []
+  const add = (pointer: string, ranges: readonly RangeConfig[], base = pointer) =>
+    sets.push({ pointer, set: parseRangeSet(ranges, base, refuse) })
+  for (const [at, ranges] of runtimeRanges(config.runtimeConfig?.ipRanges ?? []).entries()) {
+    add(`/runtimeConfig/ipRanges/${at}`, ranges)
+  }
+  if ((ipam.subnet ?? '') !== '') add('/ipam', [ipam])
+  for (const [at, ranges] of (ipam.ranges ?? []).entries()) add(`/ipam/ranges/${at}`, ranges)
+  if (sets.length === 0) return refuse('/ipam/ranges', 'no IP ranges specified')
+  for (const [at, { pointer, set }] of sets.entries()) {
+    for (const other of sets.slice(0, at)) {
+      for (const range of set) {
+        const clash = other.set.find((candidate) => overlap(candidate, range))
+        if (clash === undefined) continue
+        refuse(pointer, `its range ${spanOf(range)} overlaps ${spanOf(clash)} of ${other.pointer}`)
+      }
+    }
+  }
+  if (!atLeast(version, '0.3.0')) refuseSeveral(sets.map(({ set }) => familyOf(set)))
+  return sets.map(({ set }) => set)
+}
+
+/** Before 0.3.0 a result holds one address a family. */
+function refuseSeveral(families: readonly Family[]): void {
+  for (const family of [4, 6] as const) {
+    if (families.filter((candidate) => candidate === family).length < 2) continue
+    refuse('/ipam/ranges', `CNI version < 0.3.0 does not support more than 1 IPv${family} address per interface`)
+  }
+}
+
+const MEMBERS = ['subnet', 'rangeStart', 'rangeEnd', 'gateway'] as const
+
+/** A list of sets; also containerd's flat list of ranges with Go field names, where each is a set. */
+function runtimeRanges(value: readonly unknown[]): RangeConfig[][] {
+  return value.map((entry, at) => {
+    const pointer = `/runtimeConfig/ipRanges/${at}`
+    return Array.isArray(entry)
+      ? entry.map((range: unknown, inner) => runtimeRange(range, `${pointer}/${inner}`))
+      : [runtimeRange(entry, pointer)]
+  })
+}
+
+function runtimeRange(value: unknown, pointer: string): RangeConfig {
+  if (typeof value !== 'object' || value === null) return refuse(pointer, 'is no range')
+  const range: { -readonly [key in (typeof MEMBERS)[number]]?: string } = {}
+  for (const [key, member] of Object.entries(value)) {
+    const name = MEMBERS.find((candidate) => candidate.toLowerCase() === key.toLowerCase())
+    if (name === undefined || member === null) continue
+    if (typeof member !== 'string') return refuse(`${pointer}/${key}`, 'must be string')
+    range[name] = member
+  }
+  return range
+}
+
+/** The routes of the result: as configured, addresses in canonical spelling. */
+export function routesOf(config: HostLocalConfig): Route[] {
+  return (config.ipam?.routes ?? []).map((route, at) => {
+    const pointer = `/ipam/routes/${at}`
+    const destination = parsePrefix(route.dst)
+    if (destination === undefined) return refuse(`${pointer}/dst`, `invalid CIDR address: ${route.dst}`)
+    const { gw = '', mtu = 0, advmss = 0, priority = 0, table, scope } = route
+    if (gw !== '' && parseAddress(gw) === undefined) return refuse(`${pointer}/gw`, `invalid IP address: ${gw}`)
+    return {
+      dst: formatPrefix(destination),
+      ...(gw === '' ? {} : { gw }),
+      ...(mtu === 0 ? {} : { mtu }),
+      ...(advmss === 0 ? {} : { advmss }),
+      ...(priority === 0 ? {} : { priority }),
+      ...(table === undefined ? {} : { table }),
+      ...(scope === undefined ? {} : { scope }),
+    }
+  })
+}
+
+export function refuse(pointer: string, why: string): never {
+  throw new CniError(ErrorCode.InvalidConfig, `invalid configuration: "${pointer}" ${why}`)
+}

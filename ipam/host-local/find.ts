@@ -1,0 +1,109 @@
+/** Which addresses an attachment holds, at the cost of a few reads however many leases there are. */
+
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
+import { createFile, withDirectory } from '../../lib/store/atomic.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import { close, open, readAt, unlink } from '../../lib/sys/file.js'
+import { encodeUtf8 } from '../../lib/sys/text.js'
+import { buildCatalogue, searchCatalogue } from './catalogue.js'
+import { eachLease, formatHolder, type Holder, leaseNames, readHolder } from './leases.js'
+import { type LeaseRecord, readRecord, recordName } from './records.js'
+import type { Store } from './store.js'
+
+export interface Found {
+  /** Leases of exactly this container and interface. */
+  readonly exact: IpAddress[]
+  /** Leases of the old form, of this container. */
+  readonly legacy: IpAddress[]
+  readonly record: LeaseRecord | undefined
+  readonly recordPath: string
+}
+
+/**
+ * What `holder` holds. Everything the record or the catalogue names is confirmed by the lease itself.
+ * Where someone else wrote to the store since our last call, every lease is read once more, unless
+ * `enough` is content with what the record gave already.
+ */
+export function findLeases(store: Store, holder: Holder, enough: (exact: readonly IpAddress[]) => boolean): Found {
+  const recordPath = `${store.side}/${recordName(store.network, holder)}`
+  const record = readRecord(recordPath)
+  if (record !== undefined && record.addresses.length === 0) store.complete = false // torn: it has lost them
+  const seen = new Set<string>()
+  const found: Found = { exact: [], legacy: [], record, recordPath }
+  const confirm = (address: IpAddress | undefined) => {
+    if (address === undefined || seen.has(formatAddress(address))) return
+    seen.add(formatAddress(address))
+    const current = readHolder(store.directory, address)
+    if (current === undefined || current === 'damaged' || current.containerId !== holder.containerId) return
+    if (current.ifName === holder.ifName) found.exact.push(address)
+    else if (current.ifName === '') found.legacy.push(address)
+  }
+  for (const address of record?.addresses ?? []) confirm(parseAddress(address))
+  if (enough(found.exact)) return found
+  const candidates = store.complete ? fromCatalogue(store, holder) : scan(store, holder)
+  for (const address of candidates) confirm(address)
+  return found
+}
+
+function cataloguePath(store: Store): string {
+  return `${store.side}/catalogue`
+}
+
+function contentsOf(holder: Holder): Uint8Array[] {
+  return [encodeUtf8(formatHolder(holder)), encodeUtf8(holder.containerId)]
+}
+
+function fromCatalogue(store: Store, holder: Holder): IpAddress[] {
+  const path = cataloguePath(store)
+  let fd: number
+  try {
+    fd = open(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+  try {
+    const read = (offset: number, length: number) => {
+      const buffer = new Uint8Array(length)
+      return buffer.subarray(0, readAt(fd, buffer, offset, path))
+    }
+    return searchCatalogue(read, contentsOf(holder))
+  } finally {
+    close(fd)
+  }
+}
+
+/** So many leases are worth a catalogue even where only DEL has come by so far, which otherwise creates nothing. */
+const MANY = 256
+
+/** Reads every lease, keeps what was learnt in a new catalogue, and returns the holder's addresses. */
+function scan(store: Store, holder: Holder): IpAddress[] {
+  const wanted = contentsOf(holder)
+  const mine: IpAddress[] = []
+  const catalogue = buildCatalogue()
+  const names = leaseNames(store.directory)
+  eachLease(store.directory, names, (address, content) => {
+    catalogue.add(content, address)
+    if (wanted.some((candidate) => equal(candidate, content))) mine.push(address)
+  })
+  store.names = new Set(names)
+  const remain = names.length - (store.creates ? 0 : mine.length)
+  if (store.creates || remain === 0 || remain >= MANY) saveCatalogue(store, remain === 0 ? undefined : catalogue)
+  return mine
+}
+
+/** Puts a new catalogue, or none, in the place of the old. A kill in between leaves the store unsealed. */
+export function saveCatalogue(store: Store, catalogue: ReturnType<typeof buildCatalogue> | undefined): void {
+  const path = cataloguePath(store)
+  store.complete = true
+  store.changed = true
+  unlink(path)
+  if (catalogue === undefined) return
+  withDirectory(store.side, () => createFile(path, catalogue.finish()))
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false
+  return true
+}

@@ -1,0 +1,166 @@
+/**
+ * Lease files, as the reference writes them: `<dataDir>/<network>/<address>` holding the container ID,
+ * CR LF, the interface name. Before interface names were kept, the container ID alone.
+ */
+
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
+import { beginFile, type Draft, discardFile, nameFile, withDirectory } from '../../lib/store/atomic.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import { close, open, read, readDirectory, truncate, unlink, writeAll, writeAt, writeFile } from '../../lib/sys/file.js'
+import { decodeUtf8, encodeUtf8 } from '../../lib/sys/text.js'
+
+export interface Holder {
+  readonly containerId: string
+  /** `''` in a lease of the old form, which holds for whatever interface. */
+  readonly ifName: string
+}
+
+/** Nobody's ID is longer than a file name can be by much. */
+const LONGEST = 4096
+
+/** What a lease file holds: `c1\r\neth0`. */
+export function formatHolder({ containerId, ifName }: Holder): string {
+  return ifName === '' ? containerId : `${containerId}\r\n${ifName}`
+}
+
+/** Undefined for what no finished call wrote: nothing, blanks, NULs (a power cut leaves these). */
+export function parseHolder(content: string): Holder | undefined {
+  const text = content.trim()
+  if (text === '') return undefined
+  const [containerId = '', ifName = '', ...rest] = text.split('\r\n')
+  if (rest.length > 0) return undefined
+  for (const character of containerId + ifName) if (character <= ' ' || character === '\x7f') return undefined
+  return { containerId, ifName }
+}
+
+export function leasePath(directory: string, address: IpAddress): string {
+  return `${directory}/${formatAddress(address)}`
+}
+
+/** The holder of an address; `damaged` where the file names none, undefined where it is free. */
+export function readHolder(directory: string, address: IpAddress): Holder | 'damaged' | undefined {
+  const content = readLease(leasePath(directory, address), new Uint8Array(LONGEST))
+  return content === undefined ? undefined : holderIn(content)
+}
+
+export function holderIn(content: Uint8Array): Holder | 'damaged' {
+  const text = decodeUtf8(content)
+  return (text === undefined ? undefined : parseHolder(text)) ?? 'damaged'
+}
+
+function readLease(path: string, buffer: Uint8Array): Uint8Array | undefined {
+  let fd: number
+  try {
+    fd = open(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+  try {
+    return buffer.subarray(0, read(fd, buffer, path))
+  } finally {
+    close(fd)
+  }
+}
+
+/** A lease for `holder` without an address yet. It never shows in `directory`, where the reference would read it. */
+export function draftLease(directory: string, side: string, holder: Holder): Draft {
+  const draft = withDirectory(side, () => beginFile(`${directory}/lease`, `${side}/lease`))
+  try {
+    writeAll(draft.fd, encodeUtf8(formatHolder(holder)), 'a lease')
+    return draft
+  } catch (error) {
+    discardFile(draft)
+    throw error
+  }
+}
+
+/** False where the address is leased already. */
+export function takeAddress(directory: string, draft: Draft, address: IpAddress): boolean {
+  return nameFile(draft, leasePath(directory, address))
+}
+
+/** Gives an address back; false where it was free. */
+export function releaseAddress(directory: string, address: IpAddress): boolean {
+  return unlink(leasePath(directory, address))
+}
+
+/** The address a lease file's name stands for; undefined for the lock, `last_reserved_ip.*` and strangers' files. */
+export function addressOfName(name: string): IpAddress | undefined {
+  const c = name.charCodeAt(0)
+  if ((c < 48 || c > 57) && name.indexOf(':') < 0) return undefined
+  const address = parseAddress(name)
+  if (address === undefined) return undefined
+  return name.indexOf(':') < 0 || formatAddress(address) === name ? address : undefined
+}
+
+/** The names of all lease files. Reads no file. */
+export function leaseNames(directory: string): string[] {
+  const names: string[] = []
+  for (const { name, kind } of readDirectory(directory)) {
+    if (kind !== 'directory' && addressOfName(name) !== undefined) names.push(name)
+  }
+  return names
+}
+
+/** Reads every lease. `content` is trimmed, and valid only during the visit. */
+export function eachLease(
+  directory: string,
+  names: readonly string[],
+  visit: (address: IpAddress, content: Uint8Array) => void,
+): void {
+  const buffer = new Uint8Array(LONGEST)
+  for (const name of names) {
+    const address = addressOfName(name)
+    const content = address === undefined ? undefined : readLease(`${directory}/${name}`, buffer)
+    if (address !== undefined && content !== undefined) visit(address, trimmed(content))
+  }
+}
+
+function trimmed(content: Uint8Array): Uint8Array {
+  const isBlank = (byte: number | undefined) => byte === 32 || (byte !== undefined && byte >= 9 && byte <= 13)
+  let start = 0
+  let end = content.length
+  while (start < end && isBlank(content[start])) start++
+  while (end > start && isBlank(content[end - 1])) end--
+  return content.subarray(start, end)
+}
+
+/** Where a set's round robin stands. */
+export interface LastReserved {
+  readonly address: IpAddress | undefined
+  /** Moves it; a kill in between leaves an address, or nothing legible, and both are only a hint. */
+  write(address: IpAddress): void
+  close(): void
+}
+
+/** `last_reserved_ip.<set>`: an address without a newline. */
+export function openLastReserved(directory: string, set: number): LastReserved {
+  const path = `${directory}/last_reserved_ip.${set}`
+  let fd = -1
+  let length = 0
+  let address: IpAddress | undefined
+  try {
+    fd = open(path, { mode: 'readwrite' })
+    const buffer = new Uint8Array(64)
+    length = read(fd, buffer, path)
+    address = parseAddress(decodeUtf8(buffer.subarray(0, length)) ?? '')
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
+  return {
+    address,
+    write(next) {
+      const text = formatAddress(next)
+      if (fd === -1) {
+        writeFile(path, text, { create: true, truncate: true })
+        return
+      }
+      if (length > text.length) truncate(fd, 0, path)
+      writeAt(fd, encodeUtf8(text), 0, path)
+    },
+    close() {
+      if (fd !== -1) close(fd)
+    },
+  }
+}

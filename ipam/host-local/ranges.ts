@@ -1,0 +1,180 @@
+/** Ranges of addresses to allocate from, and sets of them: a set gives one address to each attachment. */
+
+import {
+  addToAddress,
+  compareAddresses,
+  distance,
+  type Family,
+  formatAddress,
+  type IpAddress,
+  nextAddress,
+  parseAddress,
+  previousAddress,
+} from '../../lib/ip/address.js'
+import {
+  bitsOf,
+  broadcastOf,
+  containsAddress,
+  formatPrefix,
+  hasHostBits,
+  lastOf,
+  networkOf,
+  type Prefix,
+  parsePrefix,
+} from '../../lib/ip/prefix.js'
+
+/** A range as the configuration writes it; `''` is as good as absent. */
+export interface RangeConfig {
+  readonly subnet?: string
+  readonly rangeStart?: string
+  readonly rangeEnd?: string
+  readonly gateway?: string
+}
+
+export interface Range {
+  readonly subnet: Prefix
+  /** First and last address, both included. */
+  readonly start: IpAddress
+  readonly end: IpAddress
+  /** Never allocated. It may lie outside the subnet. */
+  readonly gateway: IpAddress
+}
+
+/** Never empty, of one family, free of overlaps. */
+export type RangeSet = readonly Range[]
+
+/** Raises the fault of the configuration at a JSON pointer; never returns. */
+export type Refuse = (pointer: string, why: string) => never
+
+export function parseRange(config: RangeConfig, pointer: string, refuse: Refuse): Range {
+  const text = config.subnet ?? ''
+  if (text === '') return refuse(`${pointer}/subnet`, 'is missing')
+  const subnet = parsePrefix(text)
+  if (subnet === undefined) return refuse(`${pointer}/subnet`, `invalid CIDR address: ${text}`)
+  const { family } = subnet.address
+  if (subnet.length > bitsOf(family) - 2) {
+    return refuse(`${pointer}/subnet`, `Network ${formatPrefix(subnet)} too small to allocate from`)
+  }
+  if (hasHostBits(subnet)) {
+    const network = formatPrefix({ address: networkOf(subnet), length: subnet.length })
+    return refuse(`${pointer}/subnet`, `Network has host bits set: ${formatPrefix(subnet)} should be ${network}`)
+  }
+  const first = nextAddress(subnet.address)
+  const broadcast = broadcastOf(subnet)
+  const last = broadcast === undefined ? lastOf(subnet) : previousAddress(broadcast)
+  const read = (key: 'rangeStart' | 'rangeEnd' | 'gateway', otherwise: IpAddress): IpAddress => {
+    const value = config[key] ?? ''
+    if (value === '') return otherwise
+    const address = parseAddress(value)
+    if (address === undefined) return refuse(`${pointer}/${key}`, `invalid IP address: ${value}`)
+    if (address.family !== family) return refuse(`${pointer}/${key}`, `${value} is not of the family of ${text}`)
+    return address
+  }
+  const start = read('rangeStart', first)
+  const end = read('rangeEnd', last)
+  for (const [key, address] of [
+    ['rangeStart', start],
+    ['rangeEnd', end],
+  ] as const) {
+    if (!containsAddress(subnet, address)) {
+      return refuse(`${pointer}/${key}`, `${formatAddress(address)} is not in network ${formatPrefix(subnet)}`)
+    }
+  }
+  if (compareAddresses(start, end) > 0) {
+    return refuse(`${pointer}/rangeStart`, `${formatAddress(start)} is after rangeEnd ${formatAddress(end)}`)
+  }
+  return { subnet, start, end, gateway: read('gateway', first) }
+}
+
+export function parseRangeSet(configs: readonly RangeConfig[], pointer: string, refuse: Refuse): RangeSet {
+  if (configs.length === 0) return refuse(pointer, 'the range set is empty')
+  const set: Range[] = []
+  for (const [at, config] of configs.entries()) {
+    const range = parseRange(config, `${pointer}/${at}`, refuse)
+    for (const earlier of set) {
+      if (earlier.start.family !== range.start.family) {
+        return refuse(`${pointer}/${at}`, 'mixed address families in one range set')
+      }
+      if (overlap(earlier, range)) {
+        return refuse(`${pointer}/${at}`, `subnets ${spanOf(earlier)} and ${spanOf(range)} overlap`)
+      }
+    }
+    set.push(range)
+  }
+  return set
+}
+
+/** Whether two ranges share an address. What counts is what they allocate, not their subnets. */
+export function overlap(a: Range, b: Range): boolean {
+  return (
+    a.start.family === b.start.family && compareAddresses(a.start, b.end) <= 0 && compareAddresses(b.start, a.end) <= 0
+  )
+}
+
+/** `10.1.2.1-10.1.2.254`, as the reference's messages have it. */
+export function spanOf({ start, end }: Range): string {
+  return `${formatAddress(start)}-${formatAddress(end)}`
+}
+
+/** The spans, joined by commas. */
+export function formatRangeSet(set: RangeSet): string {
+  return set.map(spanOf).join(',')
+}
+
+export function familyOf(set: RangeSet): Family {
+  return set[0]?.start.family ?? 4
+}
+
+/** The range of a set that allocates `address`. */
+export function rangeOf(set: RangeSet, address: IpAddress): Range | undefined {
+  for (const range of set) {
+    if (range.start.family !== address.family) return undefined
+    if (compareAddresses(range.start, address) <= 0 && compareAddresses(address, range.end) <= 0) return range
+  }
+  return undefined
+}
+
+/** Whether `address` is the gateway of any range of the set. */
+export function isGatewayOf(set: RangeSet, address: IpAddress): boolean {
+  return set.some(({ gateway }) => compareAddresses(gateway, address) === 0)
+}
+
+/** How many addresses a set can give away; Infinity beyond 2^53. */
+export function capacityOf(set: RangeSet): number {
+  let n = 0
+  const gateways = new Set<string>()
+  for (const { start, end, gateway } of set) {
+    n += distance(start, end) + 1
+    if (rangeOf(set, gateway) !== undefined) gateways.add(formatAddress(gateway))
+  }
+  return n - gateways.size
+}
+
+/**
+ * The addresses of a set in the order to try them: from the one after `last` to the end of its range,
+ * through the other ranges and around, each once, gateways left out. `last` itself comes at the end.
+ * Without a `last` of this set they begin at the first range's start.
+ */
+export function roundRobin(set: RangeSet, last: IpAddress | undefined): () => IpAddress | undefined {
+  const found = last === undefined ? -1 : set.findIndex((range) => rangeOf([range], last) !== undefined)
+  const first = set[Math.max(found, 0)] as Range
+  let at = Math.max(found, 0)
+  let range = first
+  let current = found === -1 || last === undefined ? undefined : last
+  const advance = (): IpAddress => {
+    if (current === undefined) return range.start
+    if (compareAddresses(current, range.end) !== 0) return addToAddress(current, 1)
+    at = (at + 1) % set.length
+    range = set[at] as Range
+    return range.start
+  }
+  let beginning: IpAddress | undefined
+  return () => {
+    for (;;) {
+      current = advance()
+      if (beginning === undefined) beginning = current
+      else if (compareAddresses(current, beginning) === 0) return undefined
+      if (!isGatewayOf(set, current)) return current
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * One network's store, locked. The reference's files are in `<dataDir>/<network>`, ours in
+ * `<dataDir>/.flatnet/<network>`: the reference reads every file in and below its own directory.
+ *
+ * Both programs take turns by flock(2) on the same `lock` file. To know whether the reference was here
+ * since our last call, that call ends by giving both directories the same modification time, a second in
+ * the past and with odd nanoseconds. Whoever creates or removes a file afterwards moves one of the two to
+ * the present, even within the same tick of the kernel's clock. While they agree (the store is "sealed"),
+ * records and catalogue together know of every lease. A call that is killed leaves them apart.
+ */
+
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import { withDirectory } from '../../lib/store/atomic.js'
+import { flockHolder } from '../../lib/store/holder.js'
+import { wallClock } from '../../lib/sys/clock.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import { close, open, setModified, stat } from '../../lib/sys/file.js'
+import { lockFile } from '../../lib/sys/lock.js'
+
+export interface Store {
+  readonly network: string
+  /** Lease files, `last_reserved_ip.*`, `lock`. */
+  readonly directory: string
+  /** Records and catalogue. */
+  readonly side: string
+  readonly lock: number
+  /** When this call got the lock, in milliseconds since 1970. */
+  readonly time: number
+  /** Whether this call may create files of its own (ADD). */
+  readonly creates: boolean
+  /** Whether records and catalogue know of every lease. */
+  complete: boolean
+  /** Whether this call created or removed a file, so that the seal is broken. */
+  changed: boolean
+  /** Names of all leases, where this call had to list them. */
+  names: Set<string> | undefined
+}
+
+/** Milliseconds to wait for the lock. */
+const PATIENCE = 30_000
+
+/** Opens and locks the store, and creates what is missing. Throws code 11 when the lock stays taken. */
+export function openStore(dataDir: string, network: string): Store {
+  const directory = `${dataDir}/${network}`
+  const path = `${directory}/lock`
+  const fd = withDirectory(directory, () => open(path, { create: true, permissions: 0o750 }))
+  return locked(dataDir, network, fd, true)
+}
+
+/** The same for calls that only take away: undefined where the network has no store. */
+export function openExistingStore(dataDir: string, network: string): Store | undefined {
+  const directory = `${dataDir}/${network}`
+  const path = `${directory}/lock`
+  let fd: number
+  try {
+    fd = open(path)
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+    if (stat(directory) === undefined) return undefined
+    fd = open(path, { create: true, permissions: 0o750 })
+  }
+  return locked(dataDir, network, fd, false)
+}
+
+function locked(dataDir: string, network: string, lock: number, creates: boolean): Store {
+  const directory = `${dataDir}/${network}`
+  const side = sideOf(dataDir, network)
+  try {
+    if (!lockFile(lock, PATIENCE)) throw busy(directory, lock)
+    const complete = isSealed(directory, side)
+    return { network, directory, side, lock, time: wallClock(), creates, complete, changed: false, names: undefined }
+  } catch (error) {
+    close(lock)
+    throw error
+  }
+}
+
+export function sideOf(dataDir: string, network: string): string {
+  return `${dataDir}/.flatnet/${network}`
+}
+
+function busy(directory: string, lock: number): CniError {
+  const holder = flockHolder(lock)
+  return new CniError(
+    ErrorCode.TryAgainLater,
+    `cannot lock ${directory}/lock: it has been held for ${PATIENCE / 1000} s`,
+    holder === '' ? `who holds it: fuser -v ${directory}/lock` : `${holder} holds it`,
+  )
+}
+
+function isSealed(directory: string, side: string): boolean {
+  const ours = stat(side)?.modified
+  const theirs = ours === undefined ? undefined : stat(directory)?.modified
+  return ours !== undefined && ours.seconds === theirs?.seconds && ours.nanoseconds === theirs.nanoseconds
+}
+
+/** Seals the store where all is known, and unlocks it. */
+export function closeStore(store: Store): void {
+  try {
+    if (store.complete && store.changed) seal(store)
+  } finally {
+    close(store.lock)
+  }
+}
+
+function seal({ directory, side, time }: Store): void {
+  const past = time - 1000
+  const mark = { seconds: Math.floor(past / 1000), nanoseconds: Math.floor((past % 1000) * 1e6) | 1 }
+  try {
+    setModified(directory, mark)
+    setModified(side, mark)
+  } catch (error) {
+    // Unsealed means slower, never wrong.
+    if (!isErrno(error, 'ENOENT', 'EPERM', 'EACCES', 'EROFS')) throw error
+  }
+}
