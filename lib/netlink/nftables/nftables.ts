@@ -1,0 +1,124 @@
+/** nf_tables of one network namespace: questions, and transactions that happen whole or not at all. */
+
+import { isErrno } from '../../sys/errno.js'
+import type { NetlinkError } from '../error.js'
+import type { Message, Request } from '../message.js'
+import { NETLINK_NETFILTER, NetlinkSocket } from '../socket.js'
+import { type Chain, type ChainName, getChain, listChains, readChain } from './chain.js'
+import { type Element, getElement, listElements, readElements } from './element.js'
+import {
+  batchBegin,
+  batchEnd,
+  NFGEN_LENGTH,
+  NFT_MSG_GETGEN,
+  nftRequest,
+  type TableFamily,
+  type TableName,
+} from './message.js'
+import { getRule, listRules, type Rule, readRule } from './rule.js'
+import { getSet, readSetHandle, type SetName } from './set.js'
+import { getTable, readTable, type Table } from './table.js'
+
+/** ERESTART: the ruleset is of another generation than the transaction was made for. */
+const ERESTART = 85
+
+export class Nftables {
+  constructor(readonly socket: NetlinkSocket) {}
+
+  /** Counts the changes of the whole ruleset, by anyone. EINVAL or EOPNOTSUPP where the kernel has no nf_tables. */
+  generation(): number {
+    const request = nftRequest(
+      NFT_MSG_GETGEN,
+      0,
+      undefined,
+      () => 'ask nf_tables for its generation',
+      () => {},
+    )
+    return this.socket.get(request, ({ reader, start }: Message) => reader.view.getUint32(start + NFGEN_LENGTH + 4))
+  }
+
+  /** Undefined where there is none, as in every question here. */
+  table(name: TableName): Table | undefined {
+    return this.find(getTable(name), readTable)
+  }
+
+  chain(name: ChainName): Chain | undefined {
+    return this.find(getChain(name), readChain)
+  }
+
+  chains(family?: TableFamily): Chain[] {
+    return this.socket.dump(listChains(family), readChain)
+  }
+
+  setHandle(name: SetName): number | undefined {
+    return this.find(getSet(name), readSetHandle)
+  }
+
+  element(name: SetName, key: Uint8Array): Element | undefined {
+    return this.find(getElement(name, key), (message) => readElements(message)[0])
+  }
+
+  elements(name: SetName): Element[] {
+    return this.list(listElements(name), readElements).flat()
+  }
+
+  rule(chain: ChainName, handle: number): Rule | undefined {
+    return this.find(getRule(chain, handle), readRule)
+  }
+
+  rules(chain: ChainName): Rule[] {
+    return this.list(listRules(chain), readRule)
+  }
+
+  /**
+   * Applies all of `requests` or none of them. False where `generation` was given and is past: look again, then try
+   * again. Throws the first refusal, which names its object.
+   */
+  commit(requests: readonly Request[], generation?: number): boolean {
+    return this.send([batchBegin(generation), ...requests, batchEnd()], requests.length)
+  }
+
+  /** Has the kernel check `requests` as a transaction and forget them: what it lacks, it says. */
+  rehearse(requests: readonly Request[]): void {
+    this.send([batchBegin(undefined), ...requests], requests.length)
+  }
+
+  private send(messages: readonly Request[], last: number): boolean {
+    const [failure] = this.socket.transaction(messages, last)
+    if (failure === undefined) return true
+    if (failure.error.errno === ERESTART) return false
+    throw failure.error
+  }
+
+  private find<T>(request: Request, read: (message: Message) => T): T | undefined {
+    try {
+      return this.socket.get(request, read)
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+
+  private list<T>(request: Request, read: (message: Message) => T): T[] {
+    try {
+      return this.socket.dump(request, read)
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return []
+      throw error
+    }
+  }
+
+  close(): void {
+    this.socket.close()
+  }
+}
+
+/** Opens nf_tables of the current network namespace. */
+export function openNftables(): Nftables {
+  return new Nftables(new NetlinkSocket(NETLINK_NETFILTER))
+}
+
+/** The refusals that mean "no such thing in this kernel". */
+export function isUnsupported(error: unknown): error is NetlinkError {
+  return isErrno(error, 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT', 'EINVAL', 'ENOSYS')
+}

@@ -1,0 +1,113 @@
+/** Rules (enum nft_rule_attributes, include/uapi/linux/netfilter/nf_tables.h). */
+
+import { attributes } from '../codec/attributes.js'
+import { type AttributeType, bytes, nested, text, u64be } from '../codec/types.js'
+import { type Message, NLM_F_APPEND, NLM_F_CREATE, type Request } from '../message.js'
+import type { ChainName } from './chain.js'
+import type { Expression } from './expression.js'
+import { NFGEN_LENGTH, NFT_MSG_DELRULE, NFT_MSG_GETRULE, NFT_MSG_NEWRULE, nftRequest } from './message.js'
+import { comment } from './user-data.js'
+
+export interface Rule {
+  readonly table: string
+  readonly chain: string
+  /** Never used again in its table. */
+  readonly handle: number
+  readonly comment: string
+  /** The expressions as they came, attribute headers included. */
+  readonly expressions: Uint8Array
+}
+
+/** One after the other; each writes its own list element. */
+const expressions: AttributeType<readonly Expression[]> = nested<readonly Expression[]>({
+  write(writer, value) {
+    for (const expression of value) expression(writer)
+  },
+  read: () => [],
+})
+
+const written = attributes({
+  table: [1, text],
+  chain: [2, text],
+  handle: [3, u64be],
+  expressions: [4, expressions],
+  comment: [7, comment],
+})
+
+const read = attributes({
+  table: [1, text],
+  chain: [2, text],
+  handle: [3, u64be],
+  expressions: [4, bytes],
+  comment: [7, comment],
+})
+
+function ruleText({ family, table, chain }: ChainName): string {
+  return `rule of ${family} ${table} ${chain}`
+}
+
+export interface RuleOptions {
+  readonly comment?: string
+  /** At the chain's beginning instead of its end. */
+  readonly first?: boolean
+}
+
+export function addRule(chain: ChainName, rule: readonly Expression[], options: RuleOptions = {}): Request {
+  return nftRequest(
+    NFT_MSG_NEWRULE,
+    NLM_F_CREATE | (options.first === true ? 0 : NLM_F_APPEND),
+    chain.family,
+    () => `add ${ruleText(chain)}`,
+    (writer) =>
+      written.write(writer, {
+        table: chain.table,
+        chain: chain.chain,
+        expressions: rule,
+        comment: options.comment,
+      }),
+  )
+}
+
+/** The rule of this handle; without one, all rules of the chain. */
+export function deleteRule(chain: ChainName, handle?: number): Request {
+  return nftRequest(
+    NFT_MSG_DELRULE,
+    0,
+    chain.family,
+    () => `delete ${ruleText(chain)}`,
+    (writer) => written.write(writer, { table: chain.table, chain: chain.chain, handle }),
+  )
+}
+
+/** ENOENT where there is none. */
+export function getRule(chain: ChainName, handle: number): Request {
+  return nftRequest(
+    NFT_MSG_GETRULE,
+    0,
+    chain.family,
+    () => `get ${ruleText(chain)}`,
+    (writer) => written.write(writer, { table: chain.table, chain: chain.chain, handle }),
+  )
+}
+
+/** Every rule of a chain, in order. */
+export function listRules(chain: ChainName): Request {
+  return nftRequest(
+    NFT_MSG_GETRULE,
+    0,
+    chain.family,
+    () => `list ${ruleText(chain)}`,
+    (writer) => written.write(writer, { table: chain.table, chain: chain.chain }),
+  )
+}
+
+export function readRule({ reader, start, end }: Message): Rule {
+  const a = read.read(reader, start + NFGEN_LENGTH, end)
+  return {
+    table: a.table ?? '',
+    chain: a.chain ?? '',
+    handle: a.handle ?? 0,
+    comment: a.comment ?? '',
+    expressions: a.expressions ?? new Uint8Array(),
+  }
+}
