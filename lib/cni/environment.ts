@@ -111,7 +111,7 @@ export function refuseIdentifier(value: string): string | undefined {
 }
 
 /** What Linux takes as an interface name (dev_valid_name, net/core/dev.c), and no name template. */
-function refuseInterfaceName(value: string): string | undefined {
+export function refuseInterfaceName(value: string): string | undefined {
   if (utf8Length(value) > 15) return 'an interface name has at most 15 bytes'
   if (value === '.' || value === '..') return '"." and ".." are not allowed'
   for (const character of value) {

@@ -1,0 +1,77 @@
+/** ADD, a transaction: the record is written before the first change, and every step says how it is undone. */
+
+import { type Delegate, findDelegate } from '../../lib/cni/delegate.js'
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import type { AddRequest } from '../../lib/cni/request.js'
+import type { Result } from '../../lib/cni/result.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
+import { openContainer, openHost } from '../../lib/netns/namespace.js'
+import { attachmentKey, type Claim, claimOrCreate } from '../../lib/store/record.js'
+import { rollback } from '../../lib/store/rollback.js'
+import { attach } from './attach.js'
+import { type Attached, placeOf } from './attached.js'
+import { type BridgeConfig, settingsOf } from './config.js'
+import { alreadyExists } from './connect.js'
+import { detach } from './detach.js'
+import { belongsTo, hostLinkName } from './identity.js'
+
+export function add(request: AddRequest<BridgeConfig>): Result {
+  const { network, containerId, ifName, netns } = request
+  const settings = settingsOf(request)
+  if (settings.bridge === ifName) {
+    throw new CniError(
+      ErrorCode.InvalidConfig,
+      `the bridge and the container's interface are both called "${ifName}"`,
+      'runtimes tell the interfaces of a result by their names: set "bridge" to another one',
+    )
+  }
+  const ipam = settings.ipam === undefined ? undefined : findDelegate(settings.ipam, request)
+  const file = openContainer(netns)
+  const host = openHost()
+  const key = attachmentKey(network, containerId, ifName)
+  const planned: Attached = { hostLink: hostLinkName(key), gatewayLink: '', addresses: [], ipam: settings.ipam ?? '' }
+  const claim = claimOrCreate<Attached>(placeOf(request, request), planned)
+  settleEarlier(claim, host, key, request, ipam)
+  const steps = rollback()
+  try {
+    if (claim.earlier !== undefined) claim.write('adding', planned)
+    const result = attach({ request, settings, ipam, file, host, key, claim, planned, steps })
+    claim.release()
+    return result
+  } catch (error) {
+    if (steps.undo()) steps.push('the record of the attachment', () => claim.remove())
+    else claim.release()
+    steps.undo()
+    throw error
+  }
+}
+
+/**
+ * What an earlier call left: an attachment that lives is refused untouched, one that is dead or was never
+ * finished is undone.
+ */
+function settleEarlier(
+  claim: Claim<Attached>,
+  host: Netlink,
+  key: string,
+  { containerId, ifName }: AddRequest<BridgeConfig>,
+  ipam: Delegate | undefined,
+): void {
+  const { earlier } = claim
+  if (earlier === undefined) return
+  try {
+    const { hostLink } = earlier.content
+    const link = earlier.sameBoot ? host.links.find(hostLink) : undefined
+    if (earlier.state === 'ready' && link !== undefined && belongsTo(key, link)) {
+      throw alreadyExists(
+        ifName,
+        `${containerId} is attached already, by ${hostLink}: DEL must come before another ADD`,
+      )
+    }
+    detach(host, key, earlier.content)
+    if (earlier.state === 'adding') ipam?.run('DEL')
+  } catch (error) {
+    claim.release()
+    throw error
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * An address may have been another container's a second ago. So that it answers at once, its new owner is
+ * announced to the segment, and written over what the host itself remembers.
+ */
+
+import { messageOf } from '../../lib/cni/error.js'
+import { announcement } from '../../lib/ethernet/announcement.js'
+import { openPacketSocket, sendFrame } from '../../lib/ethernet/packet-socket.js'
+import type { IpAddress } from '../../lib/ip/address.js'
+import { parseMac } from '../../lib/ip/mac.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import { removeNeighbour, replaceNeighbour } from '../../lib/netlink/neighbours.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
+import { sleep } from '../../lib/sys/clock.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import { warn } from '../../lib/sys/log.js'
+
+/** Opened inside the container; undefined where raw packets are not allowed. */
+export function openAnnouncer(): number | undefined {
+  try {
+    return openPacketSocket()
+  } catch (error) {
+    if (!isErrno(error, 'EPERM', 'EACCES', 'EAFNOSUPPORT')) throw error
+    warn(`addresses are not announced to the segment: ${messageOf(error)}`)
+    return undefined
+  }
+}
+
+/** Nothing here is worth failing an ADD for. */
+export function announce(socket: number, { index, mac, name }: Link, addresses: readonly IpAddress[]): void {
+  const own = parseMac(mac)
+  if (own === undefined) return
+  try {
+    for (const address of addresses) sendFrame(socket, index, announcement(own, address))
+  } catch (error) {
+    if (!isErrno(error, 'ENETDOWN', 'ENOBUFS', 'ENXIO', 'ENODEV')) throw error
+    warn(`${name} is not announced to the segment: ${messageOf(error)}`)
+  }
+}
+
+/**
+ * The link as it is once the kernel has noticed its carrier. Asking is what makes it notice (Linux 6.8);
+ * an older one does it by itself within a millisecond or two, and until then the bridge drops our frames.
+ */
+export function withCarrier(host: Netlink, index: number): Link {
+  const ATTEMPTS = 25
+  let link = host.links.get(index)
+  for (let n = 0; link.operationalState !== 'up' && n < ATTEMPTS; n++) {
+    sleep(1)
+    link = host.links.get(index)
+  }
+  return link
+}
+
+/** The host's own table, where it is the gateway. An entry it cannot take is one it will learn. */
+export function rememberNeighbours(host: Netlink, link: number, mac: string, addresses: readonly IpAddress[]): void {
+  host.batch(addresses.map((address) => replaceNeighbour(link, { address, mac, state: 'reachable' })))
+}
+
+export function forgetNeighbours(host: Netlink, link: number, addresses: readonly IpAddress[]): void {
+  host.batch(addresses.map((address) => removeNeighbour(link, address)))
+}

@@ -1,0 +1,137 @@
+/** The steps of ADD, in order. */
+
+import type { Delegate } from '../../lib/cni/delegate.js'
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import type { AddRequest } from '../../lib/cni/request.js'
+import type { Dns, Interface, Result } from '../../lib/cni/result.js'
+import { formatAddress } from '../../lib/ip/address.js'
+import { formatPrefix } from '../../lib/ip/prefix.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
+import type { ContainerFile } from '../../lib/netns/namespace.js'
+import type { Claim } from '../../lib/store/record.js'
+import type { Rollback } from '../../lib/store/rollback.js'
+import { announce, rememberNeighbours, withCarrier } from './announce.js'
+import type { Attached } from './attached.js'
+import type { BridgeConfig, Settings } from './config.js'
+import { connect } from './connect.js'
+import { configure } from './container.js'
+import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
+import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
+
+/** What an ADD works with. */
+export interface Work {
+  readonly request: AddRequest<BridgeConfig>
+  readonly settings: Settings
+  /** Absent at layer 2. */
+  readonly ipam: Delegate | undefined
+  readonly file: ContainerFile
+  readonly host: Netlink
+  /** The attachment's. */
+  readonly key: string
+  readonly claim: Claim<Attached>
+  /** The record so far. */
+  readonly planned: Attached
+  readonly steps: Rollback
+}
+
+export function attach(work: Work): Result {
+  const { request, settings, ipam, file, host, claim, steps } = work
+  const { bridge, pair, container, announcer, attached } = connect(work)
+
+  let leased: Result = {}
+  if (ipam !== undefined) {
+    leased = ipam.add()
+    steps.push('the lease', () => ipam.run('DEL'))
+  }
+  const addresses = ipam === undefined ? [] : withGateways(leased, settings)
+  const routes = [...(leased.routes ?? [])]
+  if (settings.isDefaultGateway) routes.push(...missingDefaultRoutes(addresses, routes))
+
+  const link = container.links.get(request.ifName)
+  let gateway: Link | undefined
+  if (ipam !== undefined) {
+    configure(container, file, link, { addresses, routes, detectDuplicates: settings.detectDuplicates })
+    if (settings.isGateway) {
+      gateway = settings.port.vlan === 0 ? bridge : ensureVlanGateway(host, bridge, settings.port.vlan)
+      ensureGateway(host, gateway, bridge, pair.index, addresses, settings)
+    }
+  } else if (settings.containerUp) {
+    container.links.change(link.index, { up: true })
+  }
+  // Masquerading and the check for forged MACs belong here, before the container is told to the world.
+  const port = settings.containerUp ? withCarrier(host, pair.index) : pair
+  const owned = addresses.map(({ prefix }) => prefix.address)
+  if (announcer !== undefined) announce(announcer, link, owned)
+  if (gateway !== undefined) rememberNeighbours(host, gateway.index, link.mac, owned)
+  const interfaces = [entry(keepMac(host, bridge, pair)), entry(port), { ...entry(link), sandbox: request.netns }]
+  if (gateway !== undefined && gateway.index !== bridge.index) interfaces.push(entry(gateway))
+
+  claim.write('ready', {
+    ...attached,
+    gatewayLink: gateway?.name ?? '',
+    addresses: addresses.map(({ prefix }) => formatPrefix(prefix)),
+  })
+  const own = {
+    interfaces,
+    ips: addresses.map(({ prefix, gateway: via }) => ({
+      address: formatPrefix(prefix),
+      ...(via === undefined ? {} : { gateway: formatAddress(via) }),
+      interface: 2,
+    })),
+    routes,
+    dns: dnsOf(request.config.dns, leased.dns),
+  }
+  return request.prevResult === undefined ? own : extend(request.prevResult, own)
+}
+
+/** What IPAM leased, with the gateway that isGateway implies. Throws where it is of no use. */
+function withGateways(leased: Result, { ipam, isGateway, mtu }: Settings): Address[] {
+  const addresses = addressesOf(leased)
+  if (addresses.length === 0) {
+    throw new CniError(
+      ErrorCode.DelegateFailed,
+      `IPAM plugin "${ipam}" returned missing IP config`,
+      'its result has no "ips"',
+    )
+  }
+  if (mtu !== undefined && mtu < 1280 && addresses.some(({ prefix }) => prefix.address.family === 6)) {
+    throw new CniError(
+      ErrorCode.InvalidConfig,
+      `invalid configuration: mtu ${mtu} is too small for IPv6`,
+      'IPv6 needs at least 1280 (RFC 8200): raise "mtu", or lease no IPv6 addresses',
+    )
+  }
+  return isGateway ? addresses.map((address) => ({ ...address, gateway: gatewayFor(address) })) : addresses
+}
+
+function entry({ name, mac, mtu }: Link): Interface {
+  return { name, mac, mtu }
+}
+
+/** The bridge as it is now. One that was made without a MAC may have taken our port's: it gets its own back, for good. */
+function keepMac(host: Netlink, bridge: Link, pair: Link): Link {
+  const now = host.links.get(bridge.index)
+  if (now.mac !== pair.mac) return now
+  host.links.change(bridge.index, { mac: bridge.mac })
+  return { ...now, mac: bridge.mac }
+}
+
+/** The configuration's word counts where it says anything. */
+function dnsOf(configured: Dns | undefined, leased: Dns | undefined): Dns {
+  const { nameservers, domain, search, options } = configured ?? {}
+  const isSet = nameservers !== undefined || search !== undefined || options !== undefined || (domain ?? '') !== ''
+  return (isSet ? configured : leased) ?? {}
+}
+
+/** The result of the plugins before, with ours behind it. */
+function extend(before: Result, own: Required<Result>): Result {
+  const offset = before.interfaces?.length ?? 0
+  return {
+    ...before,
+    interfaces: [...(before.interfaces ?? []), ...own.interfaces],
+    ips: [...(before.ips ?? []), ...own.ips.map((ip) => ({ ...ip, interface: (ip.interface ?? 0) + offset }))],
+    routes: [...(before.routes ?? []), ...own.routes],
+    dns: Object.keys(own.dns).length > 0 ? own.dns : (before.dns ?? {}),
+  }
+}

@@ -1,0 +1,25 @@
+/** The record of an attachment: what the host side is, so that it can be undone without anything else. */
+
+import type { Request } from '../../lib/cni/request.js'
+import type { RecordPlace } from '../../lib/store/record.js'
+import { stateDirOf } from './config.js'
+
+export interface Attached {
+  /** Name of the host's end of the pair. */
+  readonly hostLink: string
+  /** Where the host's neighbour entries for the container are; `''` where the host is no gateway. */
+  readonly gatewayLink: string
+  /** The container's, with prefix length. */
+  readonly addresses: readonly string[]
+  /** Type of the IPAM plugin; `''` at layer 2. */
+  readonly ipam: string
+}
+
+export const PLUGIN = 'bridge'
+
+export function placeOf(
+  { config, network }: Pick<Request<{ readonly stateDir?: string }>, 'config' | 'network'>,
+  { containerId, ifName }: { readonly containerId: string; readonly ifName: string },
+): RecordPlace {
+  return { stateDir: stateDirOf(config), plugin: PLUGIN, network, containerId, ifName }
+}

@@ -1,0 +1,58 @@
+/** CHECK inside the container: addresses and routes. */
+
+import type { Route } from '../../lib/cni/result.js'
+import { equalAddresses, type Family, parseAddress } from '../../lib/ip/address.js'
+import { equalPrefixes, formatPrefix, type Prefix, parsePrefix } from '../../lib/ip/prefix.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
+import type { KnownRoute } from '../../lib/netlink/routes.js'
+import type { Differs } from './check.js'
+import { type Address, tableOf } from './routes.js'
+
+export function checkAddresses(container: Netlink, link: Link, addresses: readonly Address[], differs: Differs): void {
+  if (addresses.length === 0) {
+    differs(`prevResult has no address for ${link.name}`)
+    return
+  }
+  const present = container.addresses.list(link.index)
+  for (const { prefix } of addresses) {
+    const found = present.find((known) => equalPrefixes(known.prefix, prefix))
+    if (found === undefined) differs(`${link.name} lacks ${formatPrefix(prefix)}`)
+    else if (found.dadFailed) differs(`${formatPrefix(prefix)} is in use by another host as well (DAD failed)`)
+  }
+}
+
+/** Each in its own table, on any link: later plugins may have moved it. */
+export function checkRoutes(container: Netlink, routes: readonly Route[], differs: Differs): void {
+  const lists = new Map<string, KnownRoute[]>()
+  for (const route of routes) {
+    const to = parsePrefix(route.dst)
+    if (to === undefined) {
+      differs(`route destination ${JSON.stringify(route.dst)} is no prefix`)
+      continue
+    }
+    const { family } = to.address
+    const table = tableOf(route.table)
+    const at = `${family} ${table}`
+    const present = lists.get(at) ?? container.routes.list({ family, table })
+    lists.set(at, present)
+    if (!present.some((known) => isSame(known, route, to, family))) differs(`${describe(route)} is missing`)
+  }
+}
+
+function isSame(known: KnownRoute, { gw, priority }: Route, to: Prefix, family: Family): boolean {
+  const destination = known.to === 'default' ? to.length === 0 : equalPrefixes(known.to, to)
+  if (!destination || known.family !== family) return false
+  if (priority !== undefined && priority !== 0 && known.priority !== priority) return false
+  if (gw === undefined) return true
+  // The kernel lists one destination with several next hops as one route with none.
+  if (known.via === undefined) return known.link === undefined
+  const wanted = parseAddress(gw)
+  return wanted !== undefined && equalAddresses(known.via, wanted)
+}
+
+function describe({ dst, gw, priority, table }: Route): string {
+  const via = gw === undefined ? '' : ` via ${gw}`
+  const metric = priority === undefined || priority === 0 ? '' : ` metric ${priority}`
+  return `route ${dst}${via}${metric}${table === undefined || table === 0 ? '' : ` in table ${table}`}`
+}

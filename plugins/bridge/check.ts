@@ -1,0 +1,192 @@
+/**
+ * CHECK: the attachment is as ADD, and the plugins after it, left it. Every difference is listed; what
+ * other plugins made is theirs to check.
+ */
+
+import { findDelegate } from '../../lib/cni/delegate.js'
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import type { CheckRequest } from '../../lib/cni/request.js'
+import type { Interface, Result } from '../../lib/cni/result.js'
+import { equalPrefixes, formatPrefix } from '../../lib/ip/prefix.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
+import { inContainer, openContainer, openHost } from '../../lib/netns/namespace.js'
+import { attachmentKey, claim } from '../../lib/store/record.js'
+import { type Attached, placeOf } from './attached.js'
+import { checkAddresses, checkRoutes } from './check-container.js'
+import { type BridgeConfig, type Settings, settingsOf } from './config.js'
+import { detach } from './detach.js'
+import { isForwarding } from './forwarding.js'
+import { gatewayFor, gatewayPrefixes } from './gateway.js'
+import { type Address, addressesOf } from './routes.js'
+
+const IFF_PROMISC = 0x100
+
+export type Differs = (difference: string) => void
+
+export function check(request: CheckRequest<BridgeConfig>): void {
+  const { ifName, netns, prevResult } = request
+  const settings = settingsOf(request)
+  const ipam = settings.ipam === undefined ? undefined : findDelegate(settings.ipam, request)
+  const file = openContainer(netns)
+  ipam?.run('CHECK')
+  const differences: string[] = []
+  const differs: Differs = (difference) => differences.push(difference)
+  const host = openHost()
+  const container = inContainer(file, openNetlink)
+  const recorded = (prevResult.interfaces ?? []).find(({ name, sandbox }) => name === ifName && sandbox === netns)
+  if (recorded === undefined) differs(`prevResult has no interface ${ifName} in ${netns}`)
+
+  const bridge = checkBridge(host, settings, prevResult, differs)
+  const link = checkLink(container, request, settings, recorded, differs)
+  if (link !== undefined) {
+    checkPort(host, link, bridge, settings, prevResult, differs)
+    if (settings.ipam !== undefined) {
+      const ips = (prevResult.ips ?? []).filter(
+        ({ interface: at }) => at !== undefined && prevResult.interfaces?.[at] === recorded,
+      )
+      const addresses = addressesOf({ ips })
+      checkAddresses(container, link, addresses, differs)
+      checkRoutes(container, prevResult.routes ?? [], differs)
+      if (settings.isGateway && bridge !== undefined) checkGateway(host, bridge, addresses, settings, differs)
+    }
+  }
+  if (differences.length === 0) return
+  undoUnfinished(request, host, ipam)
+  throw new CniError(
+    ErrorCode.NotAsConfigured,
+    `${ifName} is not as ADD left it: ${differences.length} ${differences.length === 1 ? 'difference' : 'differences'}`,
+    differences.join('; '),
+  )
+}
+
+function checkBridge(host: Netlink, settings: Settings, prevResult: Result, differs: Differs): Link | undefined {
+  const name = settings.bridge
+  const bridge = host.links.find(name)
+  if (bridge === undefined || bridge.kind !== 'bridge') {
+    differs(
+      bridge === undefined ? `bridge ${name} is gone` : `${name} is a ${bridge.kind ?? 'hardware link'}, not a bridge`,
+    )
+    return undefined
+  }
+  const mac = hostEntry(prevResult, name)?.mac
+  if (mac !== undefined && mac !== bridge.mac) differs(`bridge ${name} has MAC ${bridge.mac}, not ${mac}`)
+  if (!bridge.up) differs(`bridge ${name} is down`)
+  if (settings.promiscuous && (bridge.flags & IFF_PROMISC) === 0) differs(`bridge ${name} is not promiscuous`)
+  if (settings.filtering && !(bridge.data?.kind === 'bridge' && bridge.data.vlanFiltering === true)) {
+    differs(`bridge ${name} does not filter VLANs`)
+  }
+  return bridge
+}
+
+function checkLink(
+  container: Netlink,
+  { ifName }: CheckRequest<BridgeConfig>,
+  settings: Settings,
+  recorded: Interface | undefined,
+  differs: Differs,
+): Link | undefined {
+  const link = container.links.find(ifName)
+  if (link === undefined || link.kind !== 'veth') {
+    differs(link === undefined ? `${ifName} is gone` : `${ifName} is a ${link.kind ?? 'hardware link'}, not a veth`)
+    return undefined
+  }
+  if (recorded?.mac !== undefined && recorded.mac !== link.mac)
+    differs(`${ifName} has MAC ${link.mac}, not ${recorded.mac}`)
+  // What a later plugin recorded counts more than what we were told.
+  const mtu = recorded?.mtu ?? settings.mtu
+  if (mtu !== undefined && mtu !== link.mtu) differs(`${ifName} has MTU ${link.mtu}, not ${mtu}`)
+  if (settings.containerUp && !link.up) differs(`${ifName} is down`)
+  return link
+}
+
+/** The host's end: the container's tells its index. */
+function checkPort(
+  host: Netlink,
+  link: Link,
+  bridge: Link | undefined,
+  { port }: Settings,
+  prevResult: Result,
+  differs: Differs,
+): void {
+  const end = link.peerIndex === undefined ? undefined : host.links.find(link.peerIndex)
+  if (end === undefined || end.kind !== 'veth') {
+    differs(`the host's end of ${link.name} is gone`)
+    return
+  }
+  const { name } = end
+  const mac = hostEntry(prevResult, name)?.mac
+  if (mac !== undefined && mac !== end.mac) differs(`${name} has MAC ${end.mac}, not ${mac}`)
+  if (!end.up) differs(`${name} is down`)
+  if (bridge === undefined) return
+  if (end.master !== bridge.index) {
+    differs(`${name} is not a port of ${bridge.name}`)
+    return
+  }
+  if ((end.port?.hairpin ?? false) !== port.hairpin) differs(`hairpin of ${name} is ${port.hairpin ? 'off' : 'on'}`)
+  if ((end.port?.isolated ?? false) !== port.isolated)
+    differs(`isolation of ${name} is ${port.isolated ? 'off' : 'on'}`)
+  if (port.vlan !== 0 || port.trunk.length > 0) checkVlans(host, end, port, differs)
+}
+
+function checkVlans(
+  host: Netlink,
+  end: Link,
+  { vlan, trunk, preserveDefaultVlan }: Settings['port'],
+  differs: Differs,
+): void {
+  const present = new Map(host.links.vlans(end.index).map((entry) => [entry.vid, entry]))
+  const wanted = new Set([vlan === 0 ? 1 : vlan])
+  for (const [first, last] of trunk) for (let vid = first; vid <= last; vid++) wanted.add(vid)
+  for (const vid of wanted) if (!present.has(vid)) differs(`${end.name} lacks VLAN ${vid}`)
+  for (const vid of present.keys()) {
+    if (!wanted.has(vid) && !preserveDefaultVlan) differs(`${end.name} is in VLAN ${vid} too`)
+  }
+}
+
+function checkGateway(
+  host: Netlink,
+  bridge: Link,
+  addresses: readonly Address[],
+  { port }: Settings,
+  differs: Differs,
+): void {
+  const name = port.vlan === 0 ? bridge.name : `${bridge.name}.${port.vlan}`
+  const link = port.vlan === 0 ? bridge : host.links.find(name)
+  if (link === undefined) {
+    differs(`${name} is gone`)
+    return
+  }
+  const wanted = gatewayPrefixes(addresses.map((address) => ({ ...address, gateway: gatewayFor(address) })))
+  for (const family of [4, 6] as const) {
+    const ofFamily = wanted.filter(({ address }) => address.family === family)
+    if (ofFamily.length === 0) continue
+    const present = host.addresses.list(link.index, family)
+    for (const prefix of ofFamily) {
+      if (!present.some((known) => equalPrefixes(known.prefix, prefix)))
+        differs(`${name} lacks ${formatPrefix(prefix)}`)
+    }
+    if (!isForwarding(family)) differs(`IPv${family} forwarding is off`)
+  }
+}
+
+function hostEntry({ interfaces = [] }: Result, wanted: string): Interface | undefined {
+  return interfaces.find(({ name, sandbox }) => name === wanted && (sandbox ?? '') === '')
+}
+
+/** An ADD that was killed midway is undone by whoever comes next. */
+function undoUnfinished(
+  request: CheckRequest<BridgeConfig>,
+  host: Netlink,
+  ipam: ReturnType<typeof findDelegate> | undefined,
+): void {
+  const { network, containerId, ifName } = request
+  const record = claim<Attached>(placeOf(request, request))
+  if (record?.earlier?.state !== 'adding') {
+    record?.release()
+    return
+  }
+  detach(host, attachmentKey(network, containerId, ifName), record.earlier.content)
+  ipam?.run('DEL')
+  record.remove()
+}

@@ -1,0 +1,88 @@
+/** The part of ADD that runs inside the container's namespace: one way in, one way out. */
+
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
+import { inContainer } from '../../lib/netns/namespace.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import { openAnnouncer } from './announce.js'
+import type { Work } from './attach.js'
+import type { Attached } from './attached.js'
+import { setUpSysctls } from './container.js'
+import { remove } from './detach.js'
+import { ensureBridge } from './ensure-bridge.js'
+import { belongsTo, hostLinkAlias, hostLinkName } from './identity.js'
+import { createPair } from './port.js'
+
+export interface Connected {
+  readonly bridge: Link
+  /** The host's end. */
+  readonly pair: Link
+  readonly container: Netlink
+  /** A packet socket in the container. */
+  readonly announcer: number | undefined
+  readonly attached: Attached
+}
+
+/** Makes sure of the bridge and joins the container to it. */
+export function connect(work: Work): Connected {
+  const { host, settings, request, steps, file } = work
+  const ATTEMPTS = 5
+  for (let attempt = 1; ; attempt++) {
+    const bridge = ensureBridge(host, settings, request.network, steps)
+    try {
+      return inContainer(file, () => enterAndConnect(work, bridge))
+    } catch (error) {
+      // A failed ADD beside us may have taken back the bridge it had made.
+      const gone = isErrno(error, 'EINVAL', 'ENODEV') && host.links.find(settings.bridge)?.index !== bridge.index
+      if (!gone || attempt === ATTEMPTS) throw error
+    }
+  }
+}
+
+function enterAndConnect(work: Work, bridge: Link): Connected {
+  const { settings, request } = work
+  const container = openNetlink()
+  const announcer = settings.ipam === undefined ? undefined : openAnnouncer()
+  const made = createOwnPair(work, bridge, container)
+  if (settings.ipam !== undefined) setUpSysctls(request.ifName, settings.detectDuplicates)
+  return { bridge, container, announcer, ...made }
+}
+
+/** Tries names for the host's end until one is free; the record says which before it is made. */
+function createOwnPair(work: Work, bridge: Link, container: Netlink): Pick<Connected, 'pair' | 'attached'> {
+  const { host, key, file, claim, settings, steps } = work
+  const { network, containerId, ifName, args } = work.request
+  const alias = hostLinkAlias(key, network, containerId, ifName, args)
+  const ATTEMPTS = 10
+  for (let attempt = 0; ; attempt++) {
+    const hostName = hostLinkName(key, attempt)
+    const attached = { ...work.planned, hostLink: hostName }
+    if (attempt > 0) claim.write('adding', attached)
+    steps.push('the veth pair', () => {
+      const link = host.links.find(hostName)
+      if (link !== undefined && belongsTo(key, link)) remove(host, link)
+    })
+    try {
+      const spec = { hostName, alias, key, ifName, namespaceFd: file.fd, master: bridge.index }
+      return { pair: createPair(host, spec, settings), attached }
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error
+      if (container.links.find(ifName) !== undefined) {
+        throw alreadyExists(
+          ifName,
+          `CNI_IFNAME must be new to the container; ip -n NETNS link show ${ifName} tells what it is`,
+        )
+      }
+      if (attempt === ATTEMPTS) throw error
+    }
+  }
+}
+
+export function alreadyExists(ifName: string, details: string): CniError {
+  return new CniError(
+    ErrorCode.AlreadyExists,
+    `failed to create veth pair: container veth name provided (${ifName}) already exists`,
+    details,
+  )
+}

@@ -1,0 +1,70 @@
+/** DEL: whatever is missing, what is left of the attachment is removed. Links first, so that no lease is free while its address still lives. */
+
+import { findDelegate } from '../../lib/cni/delegate.js'
+import { CniError, ErrorCode, isCniError, messageOf, toCniError } from '../../lib/cni/error.js'
+import type { DelRequest } from '../../lib/cni/request.js'
+import { openHost } from '../../lib/netns/namespace.js'
+import { attachmentKey, type Claim, claim } from '../../lib/store/record.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import { warn } from '../../lib/sys/log.js'
+import { type Attached, placeOf } from './attached.js'
+import { type BridgeConfig, bridgeNameOf } from './config.js'
+import { detach, detachInside, forget } from './detach.js'
+
+export function del(request: DelRequest<BridgeConfig>): void {
+  const { config, network, containerId, ifName, netns } = request
+  const key = attachmentKey(network, containerId, ifName)
+  const record = claimIfLegible(request)
+  const failures: unknown[] = []
+  const attempt = (what: string, action: () => void): void => {
+    try {
+      action()
+    } catch (error) {
+      failures.push(isCniError(error) ? error : toCniError(error, what))
+    }
+  }
+  const attached = record?.earlier?.content
+  attempt(`failed to delete ${ifName}`, () => {
+    const host = openHost()
+    if (detach(host, key, attached) || (netns === '' && attached !== undefined)) return
+    detachInside(host, key, netns, ifName)
+    if (attached === undefined) forget(host, bridgeNameOf(config), addressesIn(request))
+  })
+  const ipam =
+    typeof config.ipam?.type === 'string' && config.ipam.type !== '' ? config.ipam.type : (attached?.ipam ?? '')
+  if (ipam !== '') attempt(`failed to release the lease of ${ifName}`, () => findDelegate(ipam, request).run('DEL'))
+  if (failures.length === 0) record?.remove()
+  else record?.release()
+  if (failures.length > 0) throw together(failures)
+}
+
+/** A record that cannot be read is one that is not there: the rest can be done without it. */
+function claimIfLegible(request: DelRequest<BridgeConfig>): Claim<Attached> | undefined {
+  try {
+    return claim<Attached>(placeOf(request, request))
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
+    warn(`going on without the record of the attachment: ${messageOf(error)}`)
+    return undefined
+  }
+}
+
+/** The addresses the previous result gives this interface. */
+function addressesIn({ prevResult, ifName }: DelRequest<BridgeConfig>): string[] {
+  return (prevResult?.ips ?? [])
+    .filter(({ interface: at }) => at !== undefined && prevResult?.interfaces?.[at]?.name === ifName)
+    .map(({ address }) => address)
+}
+
+/** The last failure's code: a delegate's own is the one a runtime may know. */
+export function together(failures: readonly unknown[]): CniError {
+  const errors = failures.map((failure) => toCniError(failure))
+  const last = errors[errors.length - 1] as CniError
+  if (errors.length === 1) return last
+  const others = errors.slice(0, -1).map(({ message }) => message)
+  return new CniError(
+    last.code || ErrorCode.LeftBehind,
+    last.message,
+    [last.details, ...others].filter((text) => text !== '').join('; '),
+  )
+}

@@ -1,0 +1,59 @@
+/** Takes an attachment's links away from the host's side, by name and only where they are its own. */
+
+import type { IpAddress } from '../../lib/ip/address.js'
+import { parsePrefix } from '../../lib/ip/prefix.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
+import { inContainerIfPresent } from '../../lib/netns/namespace.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import { warn } from '../../lib/sys/log.js'
+import { forgetNeighbours } from './announce.js'
+import type { Attached } from './attached.js'
+import { belongsTo, hostLinkName, keyInAlias } from './identity.js'
+
+/** Deletes the pair and forgets the container's addresses. False where there was no pair. */
+export function detach(host: Netlink, key: string, attached: Attached | undefined): boolean {
+  const names = attached === undefined ? [hostLinkName(key, 0), hostLinkName(key, 1)] : [attached.hostLink]
+  const found = names.map((name) => host.links.find(name)).find((link) => link !== undefined && belongsTo(key, link))
+  if (found !== undefined) remove(host, found)
+  if (attached !== undefined && attached.gatewayLink !== '') forget(host, attached.gatewayLink, attached.addresses)
+  return found !== undefined
+}
+
+/** Forgets the addresses on the link that is their gateway. */
+export function forget(host: Netlink, gatewayLink: string, addresses: readonly string[]): void {
+  const known = addresses
+    .map((text) => parsePrefix(text)?.address)
+    .filter((address): address is IpAddress => address !== undefined)
+  if (known.length === 0) return
+  const link = host.links.find(gatewayLink)
+  if (link !== undefined) forgetNeighbours(host, link.index, known)
+}
+
+/**
+ * For an attachment without a record (the reference made it, or the record is lost), or whose host link
+ * goes by another name now: the veth of that name in the container, unless it is another attachment's.
+ */
+export function detachInside(host: Netlink, key: string, netns: string, ifName: string): void {
+  const container = inContainerIfPresent(netns, openNetlink)
+  const link = container?.links.find(ifName)
+  if (container === undefined || link === undefined) return
+  if (link.kind !== 'veth') {
+    warn(`${ifName} in the container is no veth, so it is not ours: left as it is`)
+    return
+  }
+  const owner = link.peerIndex === undefined ? undefined : keyInAlias(host.links.find(link.peerIndex)?.alias)
+  if (owner !== undefined && owner !== key) {
+    warn(`${ifName} in the container belongs to another attachment: left as it is`)
+    return
+  }
+  remove(container, link)
+}
+
+export function remove(netlink: Netlink, { index }: Link): void {
+  try {
+    netlink.links.delete(index)
+  } catch (error) {
+    if (!isErrno(error, 'ENODEV')) throw error
+  }
+}

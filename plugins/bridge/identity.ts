@@ -1,0 +1,70 @@
+/** How a host veth is known to be an attachment's: its name, its MAC, its alias. */
+
+import { podName } from '../../lib/cni/args.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import { randomBytes } from '../../lib/sys/process.js'
+import { encodeUtf8, hex } from '../../lib/sys/text.js'
+
+/** IFALIASZ less its NUL, include/uapi/linux/if.h. */
+const LONGEST_ALIAS = 255
+
+/** Two names that follow from the attachment's key, then random ones, for links that are in the way. */
+export function hostLinkName(key: string, attempt = 0): string {
+  const digits = attempt < 2 ? key.slice(attempt * 8, attempt * 8 + 8) : hex(randomBytes(4))
+  return `veth${digits}`
+}
+
+/**
+ * The MAC that a host veth is born with. It tells whose the link is before it has an alias; and beginning
+ * with fe it is above any other, so a bridge that takes the lowest MAC of its ports does not take it.
+ */
+export function hostLinkMac(key: string): string {
+  let mac = 'fe'
+  for (let at = 0; at < 10; at += 2) mac += `:${key.slice(at, at + 2)}`
+  return mac
+}
+
+/** The key, for us; then what an operator looks for. */
+export function hostLinkAlias(
+  key: string,
+  network: string,
+  containerId: string,
+  ifName: string,
+  args: ReadonlyMap<string, string>,
+): string {
+  const pod = printable(podName(args))
+  let alias = `${key} ${network}/${containerId} ${ifName}${pod === '' ? '' : ` ${pod}`}`
+  while (alias.length > LONGEST_ALIAS || encodeUtf8(alias).length > LONGEST_ALIAS) alias = alias.slice(0, -1)
+  return alias
+}
+
+function printable(text: string): string {
+  let kept = ''
+  for (const character of text) if (character > ' ') kept += character
+  return kept
+}
+
+/** What `hostLinkAlias` wrote; undefined for another alias, or one that was cut before the name of the link. */
+export function readAlias(
+  alias: string | undefined,
+):
+  | { readonly key: string; readonly network: string; readonly containerId: string; readonly ifName: string }
+  | undefined {
+  const key = keyInAlias(alias)
+  if (alias === undefined || key === undefined) return undefined
+  const [, attachment = '', ifName = ''] = alias.split(' ')
+  const slash = attachment.indexOf('/')
+  if (slash <= 0 || ifName === '') return undefined
+  return { key, network: attachment.slice(0, slash), containerId: attachment.slice(slash + 1), ifName }
+}
+
+/** The attachment's key at the beginning of an alias of ours. */
+export function keyInAlias(alias: string | undefined): string | undefined {
+  if (alias === undefined || alias[16] !== ' ') return undefined
+  for (let at = 0; at < 16; at++) if (!'0123456789abcdef'.includes(alias[at] as string)) return undefined
+  return alias.slice(0, 16)
+}
+
+export function belongsTo(key: string, link: Link): boolean {
+  return link.kind === 'veth' && (link.mac === hostLinkMac(key) || keyInAlias(link.alias) === key)
+}

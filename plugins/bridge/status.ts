@@ -1,0 +1,40 @@
+/** STATUS: fails only for what would make the next ADD fail. */
+
+import { findDelegate } from '../../lib/cni/delegate.js'
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import type { StatusRequest } from '../../lib/cni/request.js'
+import { openHost } from '../../lib/netns/namespace.js'
+import { directoryOf } from '../../lib/store/atomic.js'
+import { isWritable, stat } from '../../lib/sys/file.js'
+import { type BridgeConfig, settingsOf, stateDirOf } from './config.js'
+
+/** BR_MAX_PORTS less the number 0, net/bridge/br_private.h. */
+const PORTS = 1023
+
+export function status(request: StatusRequest<BridgeConfig>): void {
+  const { bridge: name, ipam } = settingsOf(request)
+  const host = openHost()
+  const bridge = host.links.find(name)
+  if (bridge !== undefined && bridge.kind !== 'bridge') {
+    throw notAvailable(
+      `"${name}" already exists but is not a bridge`,
+      `it is of kind ${bridge.kind ?? 'hardware'}; set "bridge" to another name`,
+    )
+  }
+  if (bridge !== undefined && host.links.list({ master: bridge.index }).length >= PORTS) {
+    throw notAvailable(`bridge "${name}" is full`, `it has ${PORTS} of ${PORTS} ports, the limit of the kernel`)
+  }
+  requireStateDir(stateDirOf(request.config))
+  if (ipam !== undefined) findDelegate(ipam, request).run('STATUS')
+}
+
+function requireStateDir(path: string): void {
+  let existing = path
+  while (stat(existing) === undefined && existing !== '/') existing = directoryOf(existing)
+  if (stat(existing)?.kind === 'directory' && isWritable(existing)) return
+  throw notAvailable(`stateDir "${path}" cannot be written`, `${existing} is no directory, or is read-only`)
+}
+
+function notAvailable(message: string, details: string): CniError {
+  return new CniError(ErrorCode.NotAvailable, message, details)
+}
