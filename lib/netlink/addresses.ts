@@ -71,10 +71,7 @@ function writeHeader(
   scope: number,
   index: number,
 ): void {
-  writer.u8(family)
-  writer.u8(length)
-  writer.u8(flags)
-  writer.u8(scope)
+  writer.u32(family | (length << 8) | (flags << 16) | (scope << 24))
   writer.u32(index)
 }
 

@@ -53,7 +53,5 @@ export function writeNeighbourHeader(
 ): void {
   writer.u32(family)
   writer.u32(linkIndex)
-  writer.u16(state)
-  writer.u8(flags)
-  writer.u8(type)
+  writer.u32(state | (flags << 16) | (type << 24))
 }

@@ -148,14 +148,9 @@ function writeHeader(
   type: number,
   flags: number,
 ): void {
-  writer.u8(family)
-  writer.u8(length)
-  writer.u8(0) // source prefix
-  writer.u8(0) // type of service
-  writer.u8(table < 256 ? table : 0) // the whole number is an attribute
-  writer.u8(protocol)
-  writer.u8(scope)
-  writer.u8(type)
+  // Source prefix and type of service are zero; a table above 255 is an attribute.
+  writer.u32(family | (length << 8))
+  writer.u32((table < 256 ? table : 0) | (protocol << 8) | (scope << 16) | (type << 24))
   writer.u32(flags)
 }
 
@@ -168,12 +163,13 @@ function writeRoute(writer: Writer, route: Route, protocol: number, scope: numbe
   const onlink = route.onlink === true ? RTNH_F_ONLINK : 0
   writeHeader(writer, familyNumber(family), length, table, protocol, scope, type, onlink)
   const all = { mtu, window, advertisedMss, hopLimit, initialCongestionWindow, initialReceiveWindow }
+  const some = mtu ?? window ?? advertisedMss ?? hopLimit ?? initialCongestionWindow ?? initialReceiveWindow
   routeAttributes.write(writer, {
     to: to === 'default' || length === 0 ? undefined : to.address,
     gateway: foreign ? undefined : route.via,
     via: foreign ? route.via : undefined,
     source,
-    metrics: Object.values(all).some((metric) => metric !== undefined) ? all : undefined,
+    metrics: some === undefined ? undefined : all,
     table: table < 256 ? undefined : table,
     link,
     priority,

@@ -5,7 +5,7 @@
  */
 
 import { DecodeError, malformed, NLA_TYPE_MASK, type Reader, readerOf } from './reader.js'
-import { type AttributeType, writeAttribute } from './types.js'
+import type { AttributeType } from './types.js'
 import { Writer } from './writer.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: each field has a type of its own
@@ -25,33 +25,57 @@ export interface AttributeSet<T> extends AttributeType<T> {
 export type Decoded<S> = S extends AttributeType<infer T> ? T : never
 
 export function attributes<const F extends Fields>(fields: F): AttributeSet<ValuesOf<F>> {
-  const names = Object.keys(fields)
-  let byNumber: (string | undefined)[] | undefined
+  let names: string[] | undefined
+  const numbers: number[] = []
+  // biome-ignore lint/suspicious/noExplicitAny: each field has a type of its own
+  const types: AttributeType<any>[] = []
+  const places: (number | undefined)[] = []
+
+  /** At the first use: most tables of a bundle are never used in one run. */
+  function prepare(): string[] {
+    const found = Object.keys(fields)
+    for (let i = 0; i < found.length; i++) {
+      const field = fields[found[i] as string] as Fields[string]
+      numbers[i] = field[0] | (field[1].mark ?? 0)
+      types[i] = field[1]
+      places[field[0]] = i
+    }
+    names = found
+    return found
+  }
 
   function write(writer: Writer, value: ValuesOf<F>): void {
-    for (const name of names) {
-      const field = value[name]
+    const all = names ?? prepare()
+    for (let i = 0; i < all.length; i++) {
+      const field = value[all[i] as string]
       if (field === undefined) continue
-      const [number, type] = fields[name] as Fields[string]
-      writeAttribute(writer, number, type, field)
+      const type = types[i] as AttributeType<unknown>
+      const { size } = type
+      if (size === undefined) {
+        const at = writer.open(numbers[i] as number)
+        type.write(writer, field)
+        writer.close(at)
+      } else {
+        writer.u32((size + 4) | ((numbers[i] as number) << 16)) // nla_len and nla_type at once
+        type.write(writer, field)
+        if ((size & 3) !== 0) writer.zeros(-size & 3)
+      }
     }
   }
 
   function read(reader: Reader, start: number, end: number): ValuesOf<F> {
-    if (byNumber === undefined) {
-      byNumber = []
-      for (const name of names) byNumber[(fields[name] as Fields[string])[0]] = name
-    }
-    const { view } = reader
+    const all = names ?? prepare()
+    const { bytes } = reader
     const value: Record<string, unknown> = {}
-    // The loop of eachAttribute without its calls: this is where decoding spends its time.
+    // eachAttribute without its calls, and bytes put together by hand: this is where decoding spends its time.
     for (let at = start; at + 4 <= end; ) {
-      const length = view.getUint16(at, true)
-      const number = view.getUint16(at + 2, true) & NLA_TYPE_MASK
+      const length = (bytes[at] as number) | ((bytes[at + 1] as number) << 8)
+      const number = ((bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8)) & NLA_TYPE_MASK
       if (length < 4 || at + length > end) throw malformed(number, length, end - at)
-      const name = byNumber[number]
-      if (name !== undefined) {
-        const type = (fields[name] as Fields[string])[1]
+      const place = places[number]
+      if (place !== undefined) {
+        const type = types[place] as AttributeType<unknown>
+        const name = all[place] as string
         if (type.size !== undefined && length - 4 !== type.size) {
           throw new DecodeError(`attribute ${number} (${name}): ${length - 4} bytes, expected ${type.size}`)
         }
