@@ -8,12 +8,30 @@
 
 import { CniError, ErrorCode } from '../cni/error.js'
 import { isErrno } from '../sys/errno.js'
-import { close, open, read, readText, writeAt } from '../sys/file.js'
+import { close, open, read, writeAt } from '../sys/file.js'
 import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
 
 /** The value without its newline; undefined where the kernel has no such key. */
 export function readSysctl(key: string): string | undefined {
-  return readText(`/proc/sys/${key}`)?.trim()
+  const path = `/proc/sys/${key}`
+  let fd: number
+  try {
+    fd = open(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+  try {
+    return valueIn(fd, path)
+  } finally {
+    close(fd)
+  }
+}
+
+/** Values are short, and come with one read. */
+function valueIn(fd: number, path: string): string {
+  const buffer = new Uint8Array(64)
+  return (decodeUtf8(buffer.subarray(0, read(fd, buffer, path))) ?? '').trim()
 }
 
 /**
@@ -32,9 +50,13 @@ export function requireSysctl(key: string, wanted: string): boolean {
   )
 }
 
-/** As `requireSysctl`, where a kernel without the key or a read-only /proc/sys is as good as any. */
+/**
+ * As `requireSysctl`, where a kernel without the key or a read-only /proc/sys is as good as any.
+ * False where there is no such key.
+ */
 export function preferSysctl(key: string, wanted: string): boolean {
-  return set(key, wanted).changed
+  const { actual } = set(key, wanted)
+  return actual !== undefined
 }
 
 interface Outcome {
@@ -57,8 +79,7 @@ function set(key: string, wanted: string): Outcome {
     return { actual, changed: false, failure: 'it cannot be written' }
   }
   try {
-    const buffer = new Uint8Array(64)
-    const actual = (decodeUtf8(buffer.subarray(0, read(fd, buffer, path))) ?? '').trim()
+    const actual = valueIn(fd, path)
     if (actual === wanted) return { actual, changed: false }
     try {
       writeAt(fd, encodeUtf8(wanted), 0, path)

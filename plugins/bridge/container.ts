@@ -12,7 +12,7 @@ import { addRoute, type Route as KernelRoute } from '../../lib/netlink/routes.js
 import { type ContainerFile, inContainer } from '../../lib/netns/namespace.js'
 import { monotonic, sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { preferSysctl, readSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
+import { preferSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
 import { type Address, toKernelRoute } from './routes.js'
 
 /**
@@ -22,8 +22,7 @@ import { type Address, toKernelRoute } from './routes.js'
 export function setUpSysctls(ifName: string, detectDuplicates: boolean): void {
   preferSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1') // announced again when its MAC changes later
   const ipv6 = `net/ipv6/conf/${ifName}`
-  if (readSysctl(`${ipv6}/accept_ra`) === undefined) return // no IPv6 here
-  preferSysctl(`${ipv6}/accept_ra`, '0')
+  if (!preferSysctl(`${ipv6}/accept_ra`, '0')) return // no IPv6 here
   preferSysctl(`${ipv6}/autoconf`, '0')
   preferSysctl(`${ipv6}/accept_dad`, detectDuplicates ? '1' : '0')
   if (detectDuplicates) preferSysctl(`${ipv6}/enhanced_dad`, '1')

@@ -1,10 +1,10 @@
 /** Turns this node into a router, without taking its own IPv6 default route away. */
 
-import type { Family } from '../../lib/ip/address.js'
-import type { Netlink } from '../../lib/netlink/netlink.js'
-import { TABLE_MAIN } from '../../lib/netlink/routes.js'
-import { warn } from '../../lib/sys/log.js'
-import { readSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
+import type { Family } from '../ip/address.js'
+import type { Netlink } from '../netlink/netlink.js'
+import { TABLE_MAIN } from '../netlink/routes.js'
+import { warn } from '../sys/log.js'
+import { readSysctl, requireSysctl } from './sysctl.js'
 
 const FORWARDING: { readonly [F in Family]: string } = {
   4: 'net/ipv4/ip_forward',
@@ -13,6 +13,7 @@ const FORWARDING: { readonly [F in Family]: string } = {
 /** RTPROT_RA, include/uapi/linux/rtnetlink.h. */
 const PROTOCOL_RA = 9
 
+/** Writes nothing where the node forwards already. */
 export function enableForwarding(host: Netlink, family: Family): void {
   if (isForwarding(family)) return
   if (family === 6) keepAdvertisedRoutes(host)
@@ -29,14 +30,12 @@ export function isForwarding(family: Family): boolean {
  */
 function keepAdvertisedRoutes(host: Netlink): void {
   const routes = host.routes.list({ family: 6, table: TABLE_MAIN, protocol: PROTOCOL_RA })
-  for (const index of new Set(routes.filter(({ to }) => to === 'default').map(({ link }) => link))) {
+  for (const index of new Set(routes.map(({ link }) => link))) {
     const name = index === undefined ? undefined : host.links.find(index)?.name
     if (name === undefined) continue
     const key = `net/ipv6/conf/${name}/accept_ra`
     if (readSysctl(key) === '2') continue
     requireSysctl(key, '2')
-    warn(
-      `${name} has its IPv6 default route from router advertisements: set ${key} to 2, so that it keeps it as a router`,
-    )
+    warn(`${name} has IPv6 routes from router advertisements: set ${key} to 2, so that it keeps them as a router`)
   }
 }
