@@ -30,7 +30,7 @@ function keyTree(schema: JsonSchema): unknown {
   return schema['x-open'] === true ? { ...tree, '*': true } : tree
 }
 
-for (const { folder, name } of pluginFolders()) {
+for (const { folder, name } of pluginFolders().filter(({ hasSchema }) => hasSchema)) {
   const schema = JSON.parse(readFileSync(`${folder}/config.schema.json`, 'utf8')) as JsonSchema
   if (schema['x-base'] === true) schema.properties = { ...base.properties, ...schema.properties }
   const ajv = new Ajv({

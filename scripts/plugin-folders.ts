@@ -1,4 +1,4 @@
-/** The plugins of this tree: every folder of plugins/ and ipam/ with a main.ts. */
+/** What becomes a bundle: every folder of plugins/ and ipam/ with a main.ts. */
 
 import { existsSync, readdirSync } from 'node:fs'
 
@@ -7,12 +7,15 @@ export interface PluginFolder {
   readonly name: string
   /** `plugins/bridge` */
   readonly folder: string
+  /** A plugin has a configuration; the `flatnet` command has not. */
+  readonly hasSchema: boolean
 }
 
 export function pluginFolders(): PluginFolder[] {
   return ['plugins', 'ipam']
     .filter((parent) => existsSync(parent))
     .flatMap((parent) => readdirSync(parent).map((name) => ({ name, folder: `${parent}/${name}` })))
-    .filter(({ folder }) => existsSync(`${folder}/main.ts`) && existsSync(`${folder}/config.schema.json`))
+    .filter(({ folder }) => existsSync(`${folder}/main.ts`))
+    .map(({ name, folder }) => ({ name, folder, hasSchema: existsSync(`${folder}/config.schema.json`) }))
     .sort((a, b) => a.name.localeCompare(b.name))
 }

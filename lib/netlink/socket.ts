@@ -38,6 +38,8 @@ const CHUNK_BYTES = 65536
 /** The kernel's default send buffer holds 212992 bytes with its own overhead. */
 const LARGE_SEND = 160_000
 const DEADLINE = 10_000
+/** An NLMSG_DONE with the dump's result. */
+const DONE_LENGTH = HEADER_LENGTH + 4
 
 // Nothing here calls back into a socket while it reads or writes, so all sockets share one pair of buffers.
 let sharedWriter: Writer | undefined
@@ -146,6 +148,38 @@ export class NetlinkSocket {
       if (whole && !disturbed) return found
     }
     throw new NetlinkError(request.about(), 4, { message: `interrupted by changes ${DUMP_ATTEMPTS} times` })
+  }
+
+  /**
+   * How many bytes answer a dump: a cheap witness that nothing came or went since it was weighed last, as no message
+   * is looked at. NaN where the dump was disturbed or refused.
+   */
+  weigh(request: Request): number {
+    const writer = beginWriting()
+    const sequence = this.append(writer, request, NLM_F_DUMP)
+    this.transmit(writer, request)
+    let weight = 0
+    for (;;) {
+      sharedReader ??= readerOf(new Uint8Array(32768))
+      const { bytes, view } = sharedReader
+      const length = receive(this.fd, bytes, this.deadline)
+      if (length > bytes.length) return this.giveUpDump(request, sequence)
+      weight += length
+      // The end stands alone or behind the last messages of a datagram.
+      for (const at of [0, length - DONE_LENGTH]) {
+        if (at < 0 || view.getUint32(at + 8, true) !== sequence) continue
+        const type = view.getUint16(at + 4, true)
+        if (type === NLMSG_ERROR && at === 0) return Number.NaN
+        if (type !== NLMSG_DONE || view.getUint32(at, true) < DONE_LENGTH) continue
+        return (view.getUint16(at + 6, true) & NLM_F_DUMP_INTR) !== 0 ? Number.NaN : weight
+      }
+    }
+  }
+
+  /** Reads a dump to its end for nothing. */
+  private giveUpDump(request: Request, sequence: number): number {
+    this.collect(request, sequence, ({ type }) => type === NLMSG_DONE || type === NLMSG_ERROR)
+    return Number.NaN
   }
 
   /**

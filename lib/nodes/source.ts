@@ -1,0 +1,105 @@
+/** Where the table of nodes comes from, and whether it is still the one that was applied. */
+
+import { CniError, ErrorCode, messageOf } from '../cni/error.js'
+import { wallClock } from '../sys/clock.js'
+import { readText, stat } from '../sys/file.js'
+import { sha256Hex } from '../sys/text.js'
+import type { NodesConfig } from './settings.js'
+import { DEFAULT_STATE_DIR } from './settings.js'
+import { type Node, parseTable } from './table.js'
+
+export type TableSource = { readonly inline: unknown } | { readonly file: string }
+
+/** What the table was when it was applied. */
+export interface TableMark {
+  /** Device, inode, size and modification time of the file; `''` for an inline table. */
+  readonly file: string
+  /** SHA-256 of the content. */
+  readonly digest: string
+  /** Whether the file was old enough when read that a later change must show in its modification time. */
+  readonly settled: boolean
+}
+
+/** Longest step of a filesystem's clock (FAT: 2 s). */
+const CLOCK_STEP = 2000
+
+/** Throws code 7 for two sources. */
+export function tableSource(network: string, config: Partial<NodesConfig>): TableSource {
+  if (config.nodes !== undefined && config.nodesFile !== undefined) {
+    throw new CniError(
+      ErrorCode.InvalidConfig,
+      'invalid configuration: both "/nodes" and "/nodesFile" are given',
+      'the table of nodes comes from one place: remove one of them',
+    )
+  }
+  if (config.nodes !== undefined) return { inline: config.nodes }
+  return { file: config.nodesFile ?? `${config.stateDir ?? DEFAULT_STATE_DIR}/${network}/nodes.json` }
+}
+
+/** Where a pointer into the table points: ` in <file>`, or nothing for the configuration. */
+export function placeOf(source: TableSource): string {
+  return 'file' in source ? `in ${source.file}` : ''
+}
+
+/** Whether the table is certainly the one of `mark`. Cheap for a file: one stat, most of the time. */
+export function isUnchanged(source: TableSource, mark: TableMark): boolean {
+  if (!('file' in source)) return mark.file === '' && digestOf(JSON.stringify(source.inline)) === mark.digest
+  const identity = fileIdentity(source.file)
+  if (identity === undefined || identity.text !== mark.file) return false
+  if (mark.settled) return true
+  const text = readText(source.file)
+  return text !== undefined && digestOf(text) === mark.digest
+}
+
+export interface LoadedTable {
+  readonly nodes: Node[]
+  readonly mark: TableMark
+}
+
+/** Reads and checks the table. Throws code 11 where its file is missing or half-written, code 7 where it is wrong. */
+export function loadTable(network: string, source: TableSource): LoadedTable {
+  if (!('file' in source)) {
+    const mark = { file: '', digest: digestOf(JSON.stringify(source.inline)), settled: true }
+    return { nodes: parseTable(source.inline), mark }
+  }
+  const { file } = source
+  const identity = fileIdentity(file)
+  const text = identity === undefined ? undefined : readText(file)
+  if (identity === undefined || text === undefined) throw missing(network, file)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new CniError(
+      ErrorCode.TryAgainLater,
+      `the table of nodes ${file} is not JSON: ${messageOf(error)}`,
+      'it may be half-written: whoever writes it should write another file and rename it',
+    )
+  }
+  const table = (value as { nodes?: unknown } | null)?.nodes
+  const mark = { file: identity.text, digest: digestOf(text), settled: wallClock() - identity.modified > CLOCK_STEP }
+  return { nodes: parseTable(table, placeOf(source)), mark }
+}
+
+function missing(network: string, file: string): CniError {
+  return new CniError(
+    ErrorCode.TryAgainLater,
+    `the table of nodes ${file} does not exist`,
+    `whatever knows the cluster's nodes writes it (your provisioning, or the node agent): {"nodes": [{"name", "addresses", "podCIDRs"}]}; ` +
+      `network ${network} waits for it, or takes "nodes" in its configuration`,
+  )
+}
+
+function fileIdentity(file: string): { readonly text: string; readonly modified: number } | undefined {
+  const found = stat(file)
+  if (found === undefined) return undefined
+  const { seconds, nanoseconds } = found.modified
+  return {
+    text: `${found.device} ${found.inode} ${found.size} ${seconds}.${nanoseconds}`,
+    modified: seconds * 1000 + nanoseconds / 1e6,
+  }
+}
+
+function digestOf(text: string): string {
+  return sha256Hex(text)
+}

@@ -1,0 +1,86 @@
+/**
+ * `flatnet sync CONFLIST`: what an ADD does to the node, without a pod. For a timer, a path unit, an agent: a node that
+ * starts no pod still learns of a new node.
+ */
+
+import { applySchema, type Json, parseStdin, readIdentity } from '../../lib/cni/config.js'
+import { CniError, ErrorCode, toCniError } from '../../lib/cni/error.js'
+import type { Schema } from '../../lib/cni/schema.js'
+import { openHost } from '../../lib/netns/namespace.js'
+import type { Application } from '../../lib/nodes/apply.js'
+import type { syncNodes } from '../../lib/nodes/ensure.js'
+import type { Mode, NodesConfig } from '../../lib/nodes/settings.js'
+import { readFile } from '../../lib/sys/file.js'
+import { warn } from '../../lib/sys/log.js'
+import { loadPlugin } from '../../lib/sys/process.js'
+import { reportStack } from '../../lib/sys/stack.js'
+import { decodeUtf8 } from '../../lib/sys/text.js'
+import { print } from './print.js'
+
+/** What this command needs of a plugin's bundle. */
+interface Syncing {
+  readonly sync: typeof syncNodes
+  readonly schema: Schema
+}
+
+const MODES: readonly string[] = ['host-gw', 'vxlan'] satisfies readonly Mode[]
+
+export function sync(words: readonly string[]): number {
+  const json = words.includes('--json')
+  const unknown = words.find((word) => word.startsWith('-') && word !== '--json')
+  const [file, another] = words.filter((word) => !word.startsWith('-'))
+  if (unknown !== undefined || file === undefined || another !== undefined) {
+    warn(unknown === undefined ? 'usage: flatnet sync [--json] CONFLIST' : `sync has no option ${unknown}`)
+    return 2
+  }
+  try {
+    const list = parseStdin(readFile(file), decodeUtf8)
+    const { name } = readIdentity(list)
+    const reports = pluginsOf(list).map((config) => syncOne(name, config))
+    if (reports.length === 0) throw nothingToDo(file)
+    print(json ? `${JSON.stringify(reports)}\n` : reports.map(readable).join(''))
+    return 0
+  } catch (error) {
+    reportStack(error)
+    const { code, message, details } = toCniError(error)
+    if (json) print(`${JSON.stringify({ code, msg: message, details })}\n`)
+    warn(details === '' ? message : `${message}\n  ${details}`)
+    return 1
+  }
+}
+
+/** The members of a list, or a configuration by itself, that have a table of nodes. */
+function pluginsOf(list: Json): Json[] {
+  const plugins = Array.isArray(list['plugins']) ? (list['plugins'] as unknown[]) : [list]
+  return plugins.filter((plugin): plugin is Json => MODES.includes((plugin as { type?: string } | null)?.type ?? ''))
+}
+
+function nothingToDo(file: string): CniError {
+  return new CniError(
+    ErrorCode.InvalidConfig,
+    `${file} chains neither host-gw nor vxlan`,
+    'there is no table of nodes to apply',
+  )
+}
+
+interface Report {
+  readonly network: string
+  readonly plugin: string
+  readonly node: string
+  readonly changes: readonly string[]
+  readonly refused: Application['refused']
+}
+
+function syncOne(network: string, raw: Json): Report {
+  const plugin = raw['type'] as Mode
+  const { sync: run, schema } = loadPlugin(plugin) as Syncing
+  const config = applySchema<NodesConfig>({ ...raw, name: network }, schema, warn)
+  const { desired, changes, refused } = run(openHost(), plugin, network, config)
+  return { network, plugin, node: desired.self.name, changes, refused }
+}
+
+function readable({ network, plugin, node, changes }: Report): string {
+  const count =
+    changes.length === 0 ? 'nothing to change' : `${changes.length} change${changes.length === 1 ? '' : 's'}`
+  return [`${network} (${plugin}) on ${node}: ${count}`, ...changes.map((line) => `  ${line}`), ''].join('\n')
+}

@@ -1,0 +1,43 @@
+/**
+ * host-gw: the other nodes' pods by plain routes, through the nodes' own addresses. Chained after a plugin that
+ * makes the pod's interface; what that one answered is passed on unchanged.
+ */
+
+import { definePlugin } from '../../lib/cni/plugin.js'
+import type { AddRequest, CheckRequest, GcRequest, StatusRequest } from '../../lib/cni/request.js'
+import type { Result } from '../../lib/cni/result.js'
+import { openHost } from '../../lib/netns/namespace.js'
+import { requireAsConfigured } from '../../lib/nodes/check.js'
+import { collectNodes, ensureNodes, requirePrevious, syncNodes } from '../../lib/nodes/ensure.js'
+import type { NodesConfig } from '../../lib/nodes/settings.js'
+import { requireReady } from '../../lib/nodes/status.js'
+import { schema } from './config.generated.js'
+
+const MODE = 'host-gw'
+
+export const { main, delegate } = definePlugin<NodesConfig>({ name: MODE, schema, add, check, del, gc, status })
+
+/** For `flatnet sync`: the node without a pod, and how to read its configuration. */
+export { schema }
+export const sync = syncNodes
+
+function add({ network, config, prevResult }: AddRequest<NodesConfig>): Result {
+  const previous = requirePrevious(MODE, prevResult)
+  ensureNodes(openHost(), MODE, network, config)
+  return previous
+}
+
+function check({ network, config }: CheckRequest<NodesConfig>): void {
+  requireAsConfigured(openHost(), MODE, network, config)
+}
+
+/** What the node has belongs to all its pods. */
+function del(): void {}
+
+function gc({ network, config, valid }: GcRequest<NodesConfig>): void {
+  if (valid !== undefined) collectNodes(openHost(), MODE, network, config)
+}
+
+function status({ network, config }: StatusRequest<NodesConfig>): void {
+  requireReady(openHost(), MODE, network, config)
+}

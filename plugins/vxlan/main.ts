@@ -1,0 +1,45 @@
+/**
+ * vxlan: the other nodes' pods through a VXLAN, and by plain routes where `directRouting` says so and a segment is
+ * shared. Chained after a plugin that makes the pod's interface, whose MTU it lowers to what the tunnel takes.
+ */
+
+import { definePlugin } from '../../lib/cni/plugin.js'
+import type { AddRequest, CheckRequest, GcRequest, StatusRequest } from '../../lib/cni/request.js'
+import type { Result } from '../../lib/cni/result.js'
+import { openHost } from '../../lib/netns/namespace.js'
+import { requireAsConfigured } from '../../lib/nodes/check.js'
+import { collectNodes, ensureNodes, requirePrevious, syncNodes } from '../../lib/nodes/ensure.js'
+import type { NodesConfig } from '../../lib/nodes/settings.js'
+import { requireReady } from '../../lib/nodes/status.js'
+import { schema } from './config.generated.js'
+import { largerInterfaces, limitMtu } from './pod-mtu.js'
+
+const MODE = 'vxlan'
+
+export const { main, delegate } = definePlugin<NodesConfig>({ name: MODE, schema, add, check, del, gc, status })
+
+/** For `flatnet sync`: the node without a pod, and how to read its configuration. */
+export { schema }
+export const sync = syncNodes
+
+function add({ network, config, netns, prevResult }: AddRequest<NodesConfig>): Result {
+  const previous = requirePrevious(MODE, prevResult)
+  const host = openHost()
+  const { podMtu } = ensureNodes(host, MODE, network, config)
+  return podMtu === undefined ? previous : limitMtu(previous, netns, host, podMtu)
+}
+
+function check({ network, config, netns, prevResult }: CheckRequest<NodesConfig>): void {
+  requireAsConfigured(openHost(), MODE, network, config, (podMtu) => largerInterfaces(prevResult, netns, podMtu))
+}
+
+/** What the node has belongs to all its pods. */
+function del(): void {}
+
+function gc({ network, config, valid }: GcRequest<NodesConfig>): void {
+  if (valid !== undefined) collectNodes(openHost(), MODE, network, config)
+}
+
+function status({ network, config }: StatusRequest<NodesConfig>): void {
+  requireReady(openHost(), MODE, network, config)
+}
