@@ -51,12 +51,13 @@ export function requireSysctl(key: string, wanted: string): boolean {
 }
 
 /**
- * As `requireSysctl`, where a kernel without the key or a read-only /proc/sys is as good as any.
- * False where there is no such key.
+ * As `requireSysctl`, for settings that are good to have: `absent` where the kernel has no such key,
+ * `refused` where it differs and cannot be written.
  */
-export function preferSysctl(key: string, wanted: string): boolean {
-  const { actual } = set(key, wanted)
-  return actual !== undefined
+export function preferSysctl(key: string, wanted: string): 'set' | 'absent' | 'refused' {
+  const { actual, failure } = set(key, wanted)
+  if (actual === undefined) return 'absent'
+  return failure === undefined ? 'set' : 'refused'
 }
 
 interface Outcome {

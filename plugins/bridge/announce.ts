@@ -14,9 +14,26 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import { sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { warn } from '../../lib/sys/log.js'
+import { preferSysctl } from '../../lib/sysctl/sysctl.js'
 
-/** Opened inside the container; undefined where raw packets are not allowed. */
-export function openAnnouncer(): number | undefined {
+/** How a container's addresses are made known. */
+export interface Announcer {
+  /** A packet socket in the container, where the kernel could not be told to announce by itself. */
+  readonly socket: number | undefined
+}
+
+/**
+ * To be prepared inside the container: the kernel announces what is on a link when its MAC is set. Raw
+ * frames are the other way, and the second choice: closing a packet socket waits for every CPU, some 10 ms.
+ */
+export function prepareAnnouncer(ifName: string): Announcer {
+  const arp = preferSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1')
+  const ndisc = preferSysctl(`net/ipv6/conf/${ifName}/ndisc_notify`, '1')
+  return { socket: arp === 'refused' || ndisc === 'refused' ? openSocket() : undefined }
+}
+
+/** Undefined where raw packets are not allowed either. */
+function openSocket(): number | undefined {
   try {
     return openPacketSocket()
   } catch (error) {
@@ -26,14 +43,20 @@ export function openAnnouncer(): number | undefined {
   }
 }
 
-/** Nothing here is worth failing an ADD for. */
-export function announce(socket: number, { index, mac, name }: Link, addresses: readonly IpAddress[]): void {
+/** For a link whose carrier the bridge has seen. Nothing here is worth failing an ADD for. */
+export function announce(
+  { socket }: Announcer,
+  container: Netlink,
+  { index, mac, name }: Link,
+  addresses: readonly IpAddress[],
+): void {
   const own = parseMac(mac)
   if (own === undefined) return
   try {
-    for (const address of addresses) sendFrame(socket, index, announcement(own, address))
+    if (socket === undefined) container.links.change(index, { mac })
+    else for (const address of addresses) sendFrame(socket, index, announcement(own, address))
   } catch (error) {
-    if (!isErrno(error, 'ENETDOWN', 'ENOBUFS', 'ENXIO', 'ENODEV')) throw error
+    if (!isErrno(error, 'ENETDOWN', 'ENOBUFS', 'ENXIO', 'ENODEV', 'EBUSY', 'EOPNOTSUPP')) throw error
     warn(`${name} is not announced to the segment: ${messageOf(error)}`)
   }
 }

@@ -62,7 +62,7 @@ export function attach(work: Work): Result {
   // Masquerading and the check for forged MACs belong here, before the container is told to the world.
   const port = settings.containerUp ? withCarrier(host, pair.index) : pair
   const owned = addresses.map(({ prefix }) => prefix.address)
-  if (announcer !== undefined) announce(announcer, link, owned)
+  if (announcer !== undefined) announce(announcer, container, link, owned)
   if (gateway !== undefined) rememberNeighbours(host, gateway.index, link.mac, owned)
   const interfaces = [entry(keepMac(host, bridge, pair)), entry(port), { ...entry(link), sandbox: request.netns }]
   if (gateway !== undefined && gateway.index !== bridge.index) interfaces.push(entry(gateway))

@@ -5,7 +5,7 @@ import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
 import { inContainer } from '../../lib/netns/namespace.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { openAnnouncer } from './announce.js'
+import { type Announcer, prepareAnnouncer } from './announce.js'
 import type { Work } from './attach.js'
 import type { Attached } from './attached.js'
 import { setUpSysctls } from './container.js'
@@ -19,8 +19,8 @@ export interface Connected {
   /** The host's end. */
   readonly pair: Link
   readonly container: Netlink
-  /** A packet socket in the container. */
-  readonly announcer: number | undefined
+  /** Absent at layer 2. */
+  readonly announcer: Announcer | undefined
   readonly attached: Attached
 }
 
@@ -43,10 +43,10 @@ export function connect(work: Work): Connected {
 function enterAndConnect(work: Work, bridge: Link): Connected {
   const { settings, request } = work
   const container = openNetlink()
-  const announcer = settings.ipam === undefined ? undefined : openAnnouncer()
   const made = createOwnPair(work, bridge, container)
-  if (settings.ipam !== undefined) setUpSysctls(request.ifName, settings.detectDuplicates)
-  return { bridge, container, announcer, ...made }
+  if (settings.ipam === undefined) return { bridge, container, announcer: undefined, ...made }
+  setUpSysctls(request.ifName, settings.detectDuplicates)
+  return { bridge, container, announcer: prepareAnnouncer(request.ifName), ...made }
 }
 
 /** Tries names for the host's end until one is free; the record says which before it is made. */

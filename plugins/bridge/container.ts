@@ -20,9 +20,8 @@ import { type Address, toKernelRoute } from './routes.js'
  * router advertisements. To be run inside the container.
  */
 export function setUpSysctls(ifName: string, detectDuplicates: boolean): void {
-  preferSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1') // announced again when its MAC changes later
   const ipv6 = `net/ipv6/conf/${ifName}`
-  if (!preferSysctl(`${ipv6}/accept_ra`, '0')) return // no IPv6 here
+  if (preferSysctl(`${ipv6}/accept_ra`, '0') === 'absent') return // no IPv6 here
   preferSysctl(`${ipv6}/autoconf`, '0')
   preferSysctl(`${ipv6}/accept_dad`, detectDuplicates ? '1' : '0')
   if (detectDuplicates) preferSysctl(`${ipv6}/enhanced_dad`, '1')
