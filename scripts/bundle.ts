@@ -1,12 +1,13 @@
 /**
- * Bundles every plugin with ncc, turns each bundle into a script whose value is its exports, and packs
- * them behind the host: `bin/flatnet` and a hard link to it for each plugin.
+ * Bundles the suite with ncc into one script whose value is its exports, drops what nobody calls, and
+ * packs it behind the host: `bin/flatnet`, and a hard link to it for each plugin.
  */
 
 import { execFileSync } from 'node:child_process'
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { eachMapping, TraceMap } from '@jridgewell/trace-mapping'
+import { minify } from 'terser'
 import { pluginFolders } from './plugin-folders.js'
 
 const HOST = 'lib/host/target/release'
@@ -25,6 +26,8 @@ function asScript(code: string): string {
     return ''
   })
   if (exported.length === 0 || body.includes('__esModule')) throw new Error('the bundle exports nothing')
+  const missing = /require"\)\("[^"]*"/.exec(body)
+  if (missing !== null) throw new Error(`a module is missing: ${missing[0]}`)
   return `(function () { 'use strict'; ${body.trimEnd()}\nreturn { ${exported.join(', ')} } })()\n`
 }
 
@@ -43,26 +46,58 @@ function lineMap(map: string): string {
   ].join('\n')
 }
 
-mkdirSync('build/bundle', { recursive: true })
-const packed: string[] = []
-for (const { name, folder } of pluginFolders()) {
-  const { code, map } = await ncc(`${process.cwd()}/${folder}/main.ts`, {
-    cache: false,
-    sourceMap: true,
-    sourceMapRegister: false,
-    transpileOnly: true,
-    quiet: true,
-    target: 'es2022',
-  })
-  writeFileSync(`build/bundle/${name}.js`, asScript(code.replace(/^\/\/# sourceMappingURL=.*$/m, '')))
-  writeFileSync(`build/bundle/${name}.map`, lineMap(map))
-  packed.push(name, `build/bundle/${name}.js`, `build/bundle/${name}.map`)
+/** One entry for the whole suite: what plugins share is in it once. The `flatnet` command has no delegate. */
+function entry(): string {
+  const plugins = pluginFolders().map(({ name, folder, hasSchema }, at) => ({
+    name,
+    exports: (hasSchema ? ['main', 'delegate'] : ['main']).map((exported) => ({ exported, local: `${exported}${at}` })),
+    path: `../../${folder}/main.ts`,
+  }))
+  const list = (items: string[]) => `{ ${items.join(', ')} }`
+  return [
+    ...plugins.map(
+      ({ exports, path }) => `import ${list(exports.map((e) => `${e.exported} as ${e.local}`))} from '${path}'`,
+    ),
+    `export const plugins = ${list(
+      plugins.map(({ name, exports }) => `'${name}': ${list(exports.map((e) => `${e.exported}: ${e.local}`))}`),
+    )}`,
+    '',
+  ].join('\n')
 }
 
+mkdirSync('build/bundle', { recursive: true })
+writeFileSync('build/bundle/entry.js', entry())
+const { code, map } = await ncc(`${process.cwd()}/build/bundle/entry.js`, {
+  cache: false,
+  sourceMap: true,
+  sourceMapRegister: false,
+  transpileOnly: true,
+  quiet: true,
+  target: 'es2022',
+})
+// Leave out what nobody calls. Function names and line breaks stay, for stack traces; `expression`
+// keeps the value of the script, its exports.
+const small = await minify(asScript(code.replace(/^\/\/# sourceMappingURL=.*$/m, '')), {
+  ecma: 2020,
+  compress: { passes: 3, expression: true },
+  mangle: true,
+  keep_fnames: true,
+  format: { beautify: true, indent_level: 0 },
+  sourceMap: { content: map },
+})
+writeFileSync('build/bundle/flatnet.js', small.code ?? '')
+writeFileSync('build/bundle/flatnet.map', lineMap(String(small.map)))
+
 mkdirSync('bin', { recursive: true })
-execFileSync(`${HOST}/flatnet-pack`, [`${HOST}/flatnet-host`, 'build/flatnet', ...packed], { stdio: 'inherit' })
+const names = pluginFolders().map(({ name }) => name)
+const arguments_ = [
+  `${HOST}/flatnet-host`,
+  'build/flatnet',
+  'build/bundle/flatnet.js',
+  'build/bundle/flatnet.map',
+  ...names,
+]
+execFileSync(`${HOST}/flatnet-pack`, arguments_, { stdio: 'inherit' })
 for (const old of readdirSync('bin')) rmSync(`bin/${old}`)
-linkSync('build/flatnet', 'bin/flatnet')
-for (const { name } of pluginFolders()) linkSync('build/flatnet', `bin/${name}`)
-const size = readFileSync('build/flatnet').length
-console.log(`bin/: ${pluginFolders().length} plugins, one inode, ${(size / 2 ** 20).toFixed(2)} MiB`)
+for (const name of new Set([...names, 'flatnet'])) linkSync('build/flatnet', `bin/${name}`)
+console.log(`bin/: ${names.length} names, one inode, ${(statSync('build/flatnet').size / 2 ** 20).toFixed(2)} MiB`)

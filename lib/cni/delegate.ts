@@ -118,20 +118,9 @@ function isThisExecutable(path: string): boolean {
 }
 
 function inProcess(type: string, command: Command, request: Request<unknown> & Attachment): Json | undefined {
-  const { delegate } = loaded(type)
+  const { delegate } = loadPlugin(type) as Bundle
   const { containerId = '', ifName = '', netns = '', rawArgs: args = '', path, stdin, raw } = request
   return delegate({ command, containerId, ifName, netns, args, path }, stdin, raw)
-}
-
-const bundles = new Map<string, Bundle>()
-
-function loaded(type: string): Bundle {
-  let bundle = bundles.get(type)
-  if (bundle === undefined) {
-    bundle = loadPlugin(type) as Bundle
-    bundles.set(type, bundle)
-  }
-  return bundle
 }
 
 function spawned(path: string, command: Command, request: Request<unknown>): unknown {

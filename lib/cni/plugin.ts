@@ -34,7 +34,7 @@ export interface Plugin<C extends NetworkConfig> {
   status?(request: StatusRequest<C>): void
 }
 
-/** The two doors of a plugin, as the exports of its bundle. */
+/** The two doors of a plugin: what its main.ts exports. */
 export interface Bundle {
   /** Runs one command of the protocol; the exit status. */
   readonly main: () => number

@@ -67,9 +67,9 @@ interface Door {
   sha512(bytes: Uint8Array): Uint8Array
   /** Runs `path` with `setting` (NAME=value) in the environment; a pid or minus the errno. */
   spawn(path: string, setting: string, stdin: number, stdout: number, stderr: number): number
-  /** Evaluates another plugin of this executable; its exports, undefined where there is none. */
+  /** Another plugin of this executable: its exports, undefined where there is none. */
   load(name: string): unknown
-  lineMap(name: string): string | undefined
+  lineMap(): string | undefined
   /** Bytes where the value is not UTF-8. */
   env(name: string): string | Uint8Array | undefined
   arguments(): string[]

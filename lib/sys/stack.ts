@@ -20,15 +20,15 @@ export function reportStack(error: unknown): void {
 function mapped(frame: string): string {
   const open = frame.lastIndexOf('(')
   const place = open === -1 ? frame.trim().slice(3) : frame.slice(open + 1, frame.lastIndexOf(')'))
-  const [bundle = '', line = ''] = place.split(':')
-  const source = sourceOf(bundle, Number(line))
+  const [, line = ''] = place.split(':')
+  const source = sourceOf(Number(line))
   return source === undefined
     ? frame
     : `${frame.slice(0, open === -1 ? frame.indexOf(place) : open + 1)}${source}${open === -1 ? '' : ')'}`
 }
 
-function sourceOf(bundle: string, line: number): string | undefined {
-  const map = door().lineMap(bundle)?.split('\n')
+function sourceOf(line: number): string | undefined {
+  const map = door().lineMap()?.split('\n')
   const files = map?.[0]?.split('\t')
   const [file, original] = map?.[line]?.split(' ') ?? []
   return file === undefined || file === '' ? undefined : `${files?.[Number(file)]}:${original}`

@@ -1,41 +1,38 @@
-//! The archive behind the executable: one bytecode blob a plugin, found by name.
+//! The archive behind the executable: the suite's bytecode, the image made of it, and the names it
+//! answers to.
 //!
 //! Layout, all integers little-endian:
 //!
 //! ```text
-//! host executable | blobs … | index | footer
-//! index:  count u16, then per entry: name length u8, name, 3 x section
-//! section: offset u64, length u32, checksum u64      (code, code with line numbers, line map)
-//! footer: index offset u64, index length u32, index checksum u64, build ID [16], magic [8]
+//! host executable | code | line map | names, joined by newlines | padding | image | footer
+//! section: offset u64, length u64
+//! footer:  code, line map, names, image: a section each; checksum u64 of what precedes it here and of
+//!          the names; build ID [16]; magic [8]
 //! ```
 //!
-//! Only the footer, the index and the wanted blob are read: a start costs what its own plugin costs.
+//! A start reads footer and names and maps the image (image.rs). The code is read where there is no
+//! image, or where line numbers are wanted.
 
 use std::ffi::CStr;
 
 pub const MAGIC: &[u8; 8] = b"flatnet\x01";
-pub const FOOTER: usize = 8 + 4 + 8 + 16 + 8;
+pub const FOOTER: usize = 4 * 16 + 8 + 16 + 8;
 
 #[derive(Clone, Copy, Default)]
 pub struct Section {
     pub offset: u64,
-    pub length: u32,
-    pub checksum: u64,
-}
-
-pub struct Entry {
-    pub name: String,
-    /// Bytecode without line numbers; what normally runs.
-    pub code: Section,
-    /// The same with line numbers, for `FLATNET_DEBUG=1`.
-    pub debug: Section,
-    /// Bundle line to TypeScript line, as text (see `lib/sys/stack.ts`).
-    pub map: Section,
+    pub length: u64,
 }
 
 pub struct Archive {
-    fd: i32,
-    pub entries: Vec<Entry>,
+    pub fd: i32,
+    pub names: Vec<String>,
+    /// Bytecode of the whole suite, with line numbers.
+    pub code: Section,
+    /// Bundle line to TypeScript line, as text (see lib/sys/stack.ts).
+    pub map: Section,
+    /// Length 0 where there is none.
+    pub image: Section,
     pub build_id: [u8; 16],
 }
 
@@ -69,25 +66,9 @@ fn pread(fd: i32, offset: u64, length: usize) -> Result<Vec<u8>, &'static str> {
     Ok(bytes)
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8], &'static str> {
-        if self.0.len() < n {
-            return Err("the index of the executable is damaged");
-        }
-        let (head, tail) = self.0.split_at(n);
-        self.0 = tail;
-        Ok(head)
-    }
-    fn uint(&mut self, n: usize) -> Result<u64, &'static str> {
-        let mut le = [0u8; 8];
-        le[..n].copy_from_slice(self.take(n)?);
-        Ok(u64::from_le_bytes(le))
-    }
-    fn section(&mut self) -> Result<Section, &'static str> {
-        Ok(Section { offset: self.uint(8)?, length: self.uint(4)? as u32, checksum: self.uint(8)? })
-    }
+fn section(footer: &[u8], at: usize) -> Section {
+    let word = |at: usize| u64::from_le_bytes(footer[at..at + 8].try_into().unwrap());
+    Section { offset: word(at * 16), length: word(at * 16 + 8) }
 }
 
 impl Archive {
@@ -104,73 +85,57 @@ impl Archive {
         if &footer[FOOTER - 8..] != MAGIC {
             return Err("the executable carries no plugins: it is truncated, or was stripped after the build");
         }
-        let mut r = Reader(&footer);
-        let (offset, length, sum) = (r.uint(8)?, r.uint(4)? as usize, r.uint(8)?);
-        let build_id = r.take(16)?.try_into().unwrap();
-        if length > 1 << 20 {
-            return Err("the index of the executable is damaged");
+        let [code, map, names, image] = [0, 1, 2, 3].map(|at| section(&footer, at));
+        let whole = |s: Section| s.offset.checked_add(s.length).is_some_and(|stop| stop <= end as u64);
+        if ![code, map, names, image].into_iter().all(whole) || names.length > 4096 {
+            return Err("the footer of the executable is damaged");
         }
-        let index = pread(fd, offset, length)?;
-        if checksum(&index) != sum {
-            return Err("the index of the executable is damaged");
+        let mut text = footer[..64].to_vec();
+        text.extend(pread(fd, names.offset, names.length as usize)?);
+        if checksum(&text).to_le_bytes() != footer[64..72] {
+            return Err("the footer of the executable is damaged");
         }
-        let mut r = Reader(&index);
-        let mut entries = Vec::new();
-        for _ in 0..r.uint(2)? {
-            let n = r.uint(1)? as usize;
-            let name = String::from_utf8_lossy(r.take(n)?).into_owned();
-            entries.push(Entry { name, code: r.section()?, debug: r.section()?, map: r.section()? });
-        }
-        Ok(Archive { fd, entries, build_id })
+        let names = String::from_utf8_lossy(&text[64..]).split('\n').map(str::to_owned).collect();
+        let build_id = footer[72..88].try_into().unwrap();
+        Ok(Archive { fd, names, code, map, image, build_id })
     }
 
+    /// The bytes of a section. Bytecode carries a checksum of its own, which the engine verifies.
     pub fn read(&self, section: Section) -> Result<Vec<u8>, &'static str> {
-        let bytes = pread(self.fd, section.offset, section.length as usize)?;
-        if checksum(&bytes) != section.checksum {
-            return Err("the executable is damaged: a plugin's checksum does not match");
-        }
-        Ok(bytes)
-    }
-
-    pub fn find(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|e| e.name == name)
+        pread(self.fd, section.offset, section.length as usize)
     }
 
     /// The plugin that `called` means: its exact name, or the longest known name that stands in it
     /// between hyphens, dots or ends (`/x/bridge`, `cnv-bridge`, `bridge-amd64`, `host-local.old`).
-    pub fn resolve(&self, called: &str) -> Option<&Entry> {
+    pub fn resolve(&self, called: &str) -> Option<&str> {
         let base = called.rsplit('/').next().unwrap_or(called);
-        self.find(base).or_else(|| {
-            let edge = |c: Option<u8>| c.is_none_or(|c| matches!(c, b'-' | b'.' | b'_'));
-            let stands_in = |name: &str| {
-                base.match_indices(name).any(|(at, _)| {
-                    edge(base.as_bytes()[..at].last().copied()) && edge(base.as_bytes().get(at + name.len()).copied())
-                })
-            };
-            self.entries.iter().filter(|e| stands_in(&e.name)).max_by_key(|e| e.name.len())
-        })
+        let edge = |c: Option<u8>| c.is_none_or(|c| matches!(c, b'-' | b'.' | b'_'));
+        let stands_in = |name: &str| {
+            base.match_indices(name).any(|(at, _)| {
+                edge(base.as_bytes()[..at].last().copied()) && edge(base.as_bytes().get(at + name.len()).copied())
+            })
+        };
+        self.names.iter().map(String::as_str).filter(|name| stands_in(name)).max_by_key(|name| name.len())
     }
 }
 
 /// Builds the bytes that follow the host executable. `base` is the host's own length.
-pub fn pack(base: u64, plugins: &[(String, [Vec<u8>; 3])], build_id: [u8; 16]) -> Vec<u8> {
+pub fn pack(base: u64, names: &[String], code: &[u8], map: &[u8], image: &[u8], build_id: [u8; 16]) -> Vec<u8> {
+    const PAGE: u64 = 65536; // the largest of any architecture we build for
+    let names = names.join("\n");
     let mut out = Vec::new();
-    let mut index = (plugins.len() as u16).to_le_bytes().to_vec();
-    for (name, sections) in plugins {
-        index.push(name.len() as u8);
-        index.extend(name.as_bytes());
-        for bytes in sections {
-            index.extend((base + out.len() as u64).to_le_bytes());
-            index.extend((bytes.len() as u32).to_le_bytes());
-            index.extend(checksum(bytes).to_le_bytes());
-            out.extend(bytes);
+    let mut footer = Vec::new();
+    for bytes in [code, map, names.as_bytes(), image] {
+        if std::ptr::eq(bytes, image) && !image.is_empty() {
+            out.resize(((base + out.len() as u64).next_multiple_of(PAGE) - base) as usize, 0);
         }
+        footer.extend((base + out.len() as u64).to_le_bytes());
+        footer.extend((bytes.len() as u64).to_le_bytes());
+        out.extend(bytes);
     }
-    let offset = base + out.len() as u64;
-    out.extend(&index);
-    out.extend(offset.to_le_bytes());
-    out.extend((index.len() as u32).to_le_bytes());
-    out.extend(checksum(&index).to_le_bytes());
+    let sum = checksum(&[&footer[..], names.as_bytes()].concat());
+    out.extend(&footer);
+    out.extend(sum.to_le_bytes());
     out.extend(build_id);
     out.extend(MAGIC);
     out

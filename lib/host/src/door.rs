@@ -5,8 +5,8 @@
 //! numbers come from `libc`, so that the TypeScript above is the same on every architecture.
 //! `lib/sys` wraps each of these in a typed function; nothing else may touch `door`.
 
-use crate::archive::{Archive, Section};
-use crate::{engine, last_words};
+use crate::archive::Archive;
+use crate::last_words;
 use libc::*;
 use rquickjs::qjs::{self, JSContext, JSValue};
 use sha2::{Digest, Sha256, Sha512};
@@ -66,6 +66,9 @@ static CONSTANTS: &[(&CStr, c_int)] =
 
 static mut ARCHIVE: Option<&'static Archive> = None;
 
+/// The exports of every plugin, by name.
+static mut PLUGINS: JSValue = qjs::JS_UNDEFINED;
+
 fn archive() -> &'static Archive {
     unsafe { ARCHIVE.expect("the door is open") }
 }
@@ -82,13 +85,12 @@ unsafe fn define(ctx: *mut JSContext, object: JSValue, name: &CStr, native: Nati
     }
 }
 
-/// Puts `door` into the context's global object.
+/// Makes the global object `door`.
 ///
 /// # Safety
 /// `ctx` is a live context and this thread's own.
-pub unsafe fn open(ctx: *mut JSContext, executable: &'static Archive, plugin: &str) {
+pub unsafe fn build(ctx: *mut JSContext) -> JSValue {
     unsafe {
-        ARCHIVE = Some(executable);
         let door = qjs::JS_NewObject(ctx);
         let sys = qjs::JS_NewObject(ctx);
         for (at, (name, _)) in CALLS.iter().enumerate() {
@@ -100,19 +102,50 @@ pub unsafe fn open(ctx: *mut JSContext, executable: &'static Archive, plugin: &s
             qjs::JS_SetPropertyStr(ctx, k, name.as_ptr(), number(*value as i64));
         }
         qjs::JS_SetPropertyStr(ctx, door, c"k".as_ptr(), k);
-        qjs::JS_SetPropertyStr(ctx, door, c"plugin".as_ptr(), text(ctx, plugin.as_bytes()));
-        for (at, name) in [c"decode", c"encode", c"sha256", c"sha512", c"spawn", c"load", c"lineMap", c"env", c"arguments", c"plugins", c"buildId"]
-            .iter()
-            .enumerate()
-        {
-            define(ctx, door, name, OTHERS[at], 0);
+        for (name, native) in OTHERS {
+            define(ctx, door, name, *native, 0);
         }
         let global = qjs::JS_GetGlobalObject(ctx);
-        qjs::JS_SetPropertyStr(ctx, global, c"door".as_ptr(), door);
+        qjs::JS_SetPropertyStr(ctx, global, c"door".as_ptr(), qjs::JS_DupValue(ctx, door));
+        door
     }
 }
 
-static OTHERS: [Native; 11] = [decode, encode, sha256, sha512, spawn, load, line_map, env, arguments, plugins, build_id];
+/// Opens the door for the plugin that this process is.
+///
+/// # Safety
+/// `door` and `plugins`, the exports of every plugin by name, are alive in `ctx`.
+pub unsafe fn open(ctx: *mut JSContext, door: JSValue, plugins: JSValue, executable: &'static Archive, plugin: &str) {
+    unsafe {
+        ARCHIVE = Some(executable);
+        PLUGINS = plugins;
+        qjs::JS_SetPropertyStr(ctx, door, c"plugin".as_ptr(), text(ctx, plugin.as_bytes()));
+    }
+}
+
+/// The exports of a plugin; undefined where the executable has no such plugin.
+///
+/// # Safety
+/// The door is open and `ctx` its context.
+pub unsafe fn exports(ctx: *mut JSContext, name: &str) -> JSValue {
+    let key = CString::new(name).unwrap_or_default();
+    unsafe { if qjs::JS_IsObject(PLUGINS) { qjs::JS_GetPropertyStr(ctx, PLUGINS, key.as_ptr()) } else { qjs::JS_UNDEFINED } }
+}
+
+/// `door.<name>`
+static OTHERS: &[(&CStr, Native)] = &[
+    (c"arguments", arguments),
+    (c"buildId", build_id),
+    (c"decode", decode),
+    (c"encode", encode),
+    (c"env", env),
+    (c"lineMap", line_map),
+    (c"load", load),
+    (c"plugins", plugins),
+    (c"sha256", sha256),
+    (c"sha512", sha512),
+    (c"spawn", spawn),
+];
 
 /// A JavaScript number; what the kernel returns fits 53 bits.
 fn number(n: i64) -> JSValue {
@@ -313,30 +346,19 @@ unsafe extern "C" fn spawn(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *
     }
 }
 
-unsafe fn section(ctx: *mut JSContext, argc: c_int, argv: *mut JSValue, pick: impl Fn(&crate::archive::Entry) -> Section) -> Option<Vec<u8>> {
-    let name = unsafe { string_arg(ctx, arg(argc, argv, 0))? };
-    let entry = archive().find(name.to_str().ok()?)?;
-    archive().read(pick(entry)).ok()
-}
-
-/// Whether to load the code that knows its line numbers.
-pub fn debugging() -> bool {
-    std::env::var_os("FLATNET_DEBUG").is_some_and(|v| v == "1")
-}
-
-/// `load(name): exports | undefined`: evaluates another plugin of this executable in the same engine.
+/// `load(name): exports | undefined`: another plugin of this executable, in the same engine.
 unsafe extern "C" fn load(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *mut JSValue, _: c_int) -> JSValue {
     unsafe {
-        match section(ctx, argc, argv, |e| if debugging() { e.debug } else { e.code }) {
-            Some(code) => engine::evaluate(ctx, &code),
+        match string_arg(ctx, arg(argc, argv, 0)).as_ref().and_then(|name| name.to_str().ok()) {
+            Some(name) => exports(ctx, name),
             None => qjs::JS_UNDEFINED,
         }
     }
 }
 
-/// `lineMap(name): string | undefined`
-unsafe extern "C" fn line_map(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *mut JSValue, _: c_int) -> JSValue {
-    unsafe { section(ctx, argc, argv, |e| e.map).map_or(qjs::JS_UNDEFINED, |m| text(ctx, &m)) }
+/// `lineMap(): string`
+unsafe extern "C" fn line_map(ctx: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue, _: c_int) -> JSValue {
+    unsafe { archive().read(archive().map).map_or(qjs::JS_UNDEFINED, |map| text(ctx, &map)) }
 }
 
 /// `env(name): string | Uint8Array | undefined`: bytes where the value is not UTF-8.
@@ -374,7 +396,7 @@ unsafe extern "C" fn arguments(ctx: *mut JSContext, _: JSValue, _: c_int, _: *mu
 
 /// `plugins(): string[]`: every name this executable answers to.
 unsafe extern "C" fn plugins(ctx: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue, _: c_int) -> JSValue {
-    unsafe { list(ctx, archive().entries.iter().map(|e| e.name.clone())) }
+    unsafe { list(ctx, archive().names.iter().cloned()) }
 }
 
 /// `buildId(): Uint8Array` of 16 bytes; copies of one build share it though not their inode.

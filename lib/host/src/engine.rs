@@ -1,5 +1,6 @@
 //! An engine with only the intrinsics the plugins use. No `eval`: the parser is not linked in.
 
+use crate::arena::Arena;
 use rquickjs::{Context, Runtime, context::intrinsic, qjs};
 
 pub type Intrinsics = (intrinsic::Json, intrinsic::MapSet, intrinsic::TypedArrays);
@@ -7,20 +8,26 @@ pub type Intrinsics = (intrinsic::Json, intrinsic::MapSet, intrinsic::TypedArray
 /// Bytes of engine heap after which allocation throws. A plugin needs about one megabyte.
 const MEMORY_LIMIT: usize = 256 << 20;
 
-pub struct Engine {
-    _runtime: Runtime,
-    pub context: Context,
+/// Starts an engine in the arena, which must exist; it is never torn down.
+pub fn start() -> Option<*mut qjs::JSContext> {
+    let runtime = Runtime::new_with_alloc(Arena).ok()?;
+    // A life of milliseconds ends before a collection would pay.
+    runtime.set_gc_threshold(64 << 20);
+    runtime.set_memory_limit(MEMORY_LIMIT);
+    let context = Context::custom::<Intrinsics>(&runtime).ok()?;
+    let raw = context.as_raw().as_ptr();
+    std::mem::forget((context, runtime));
+    Some(raw)
 }
 
-impl Engine {
-    pub fn new() -> Option<Engine> {
-        let runtime = Runtime::new().ok()?;
-        // A life of milliseconds ends before a collection would pay.
-        runtime.set_gc_threshold(64 << 20);
-        runtime.set_memory_limit(MEMORY_LIMIT);
-        runtime.set_max_stack_size(stack_budget());
-        let context = Context::custom::<Intrinsics>(&runtime).ok()?;
-        Some(Engine { _runtime: runtime, context })
+/// Tells the engine about the stack it runs on now.
+///
+/// # Safety
+/// `runtime` is live.
+pub unsafe fn set_stack(runtime: *mut qjs::JSRuntime) {
+    unsafe {
+        qjs::JS_UpdateStackTop(runtime);
+        qjs::JS_SetMaxStackSize(runtime, stack_budget() as _);
     }
 }
 

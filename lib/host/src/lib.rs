@@ -4,6 +4,8 @@
 //! door is `lib/sys`.
 
 pub mod archive;
+pub mod arena;
 pub mod door;
 pub mod engine;
+pub mod image;
 pub mod last_words;

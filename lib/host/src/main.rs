@@ -3,22 +3,27 @@
 //! `main` is C's and not Rust's: Rust's own start-up (signal stack, descriptor checks) buys nothing here.
 #![no_main]
 
-use flatnet_host::{archive::Archive, door, engine, engine::Engine, last_words};
+use flatnet_host::{archive::Archive, arena, door, engine, image, last_words};
 use rquickjs::qjs;
 use std::ffi::{CStr, c_char, c_int};
 
-#[unsafe(no_mangle)]
-pub extern "C" fn main(_: c_int, argv: *const *const c_char) -> c_int {
-    last_words::install();
-    let status = run(unsafe { called_as(argv) });
-    // Nothing is freed: the kernel does it faster.
-    unsafe { libc::_exit(status) }
-}
+#[global_allocator]
+static HEAP: arena::Arena = arena::Arena;
 
-unsafe fn called_as<'a>(argv: *const *const c_char) -> &'a str {
-    unsafe {
-        if argv.is_null() || (*argv).is_null() { "" } else { CStr::from_ptr(*argv).to_str().unwrap_or("") }
+#[unsafe(no_mangle)]
+pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+    last_words::install();
+    let argument = |at: c_int| unsafe {
+        if at < argc { CStr::from_ptr(*argv.add(at as usize)).to_str().unwrap_or("") } else { "" }
+    };
+    let archive = match Archive::open(c"/proc/self/exe") {
+        Ok(archive) => Box::leak(Box::new(archive)),
+        Err(why) => last_words::fail("cannot load the plugin", why),
+    };
+    if archive.image.length == 0 && argument(1) == "--image" {
+        write_image(archive);
     }
+    run(archive, argument(0))
 }
 
 /// The name of the file itself, for when it was reached through a link of another name.
@@ -26,29 +31,19 @@ fn own_name() -> String {
     std::fs::read_link("/proc/self/exe").map_or(String::new(), |p| p.to_string_lossy().into_owned())
 }
 
-fn run(called: &str) -> i32 {
-    let archive = match Archive::open(c"/proc/self/exe") {
-        Ok(archive) => Box::leak(Box::new(archive)),
-        Err(why) => last_words::fail("cannot load the plugin", why),
-    };
-    let Some(entry) = archive.resolve(called).or_else(|| archive.resolve(&own_name())) else {
-        let known: Vec<&str> = archive.entries.iter().map(|e| e.name.as_str()).collect();
+fn run(archive: &'static Archive, called: &str) -> ! {
+    let Some(name) = archive.resolve(called).or_else(|| archive.resolve(&own_name())) else {
         last_words::fail(
             &format!("\"{called}\" is not the name of a flatnet plugin"),
-            &format!("this executable is chosen by its name; link it as one of: {}", known.join(", ")),
+            &format!("this executable is chosen by its name; link it as one of: {}", archive.names.join(", ")),
         );
     };
-    let code = match archive.read(if door::debugging() { entry.debug } else { entry.code }) {
-        Ok(code) => code,
-        Err(why) => last_words::fail("cannot load the plugin", why),
-    };
-    let Some(engine) = Engine::new() else {
-        last_words::fail("cannot start the engine", "out of memory");
-    };
-    engine.context.with(|ctx| unsafe {
-        let ctx = ctx.as_raw().as_ptr();
-        door::open(ctx, archive, &entry.name);
-        let exports = engine::evaluate(ctx, &code);
+    let restored = if debugging() { None } else { image::restore(archive.fd, archive.image) };
+    unsafe {
+        let image::Restored { context: ctx, door, plugins } = restored.unwrap_or_else(|| evaluate(archive));
+        door::open(ctx, door, plugins, archive, name);
+        engine::set_stack(qjs::JS_GetRuntime(ctx));
+        let exports = door::exports(ctx, name);
         let main = if qjs::JS_IsObject(exports) {
             qjs::JS_GetPropertyStr(ctx, exports, c"main".as_ptr())
         } else {
@@ -60,11 +55,63 @@ fn run(called: &str) -> i32 {
             qjs::JS_Call(ctx, main, qjs::JS_UNDEFINED, 0, std::ptr::null_mut())
         };
         if qjs::JS_IsInt(status) {
-            return qjs::JS_VALUE_GET_INT(status);
+            // Nothing is freed: the kernel does it faster.
+            libc::_exit(qjs::JS_VALUE_GET_INT(status));
         }
-        let error = qjs::JS_GetException(ctx);
-        let words = qjs::JS_ToCString(ctx, error);
+        fail_with_exception(ctx)
+    }
+}
+
+/// Whether to run the code that knows its line numbers.
+fn debugging() -> bool {
+    unsafe {
+        let value = libc::getenv(c"FLATNET_DEBUG".as_ptr());
+        !value.is_null() && CStr::from_ptr(value) == c"1"
+    }
+}
+
+/// An engine with the suite's bytecode evaluated in it: the long way to what an image holds.
+fn evaluate(archive: &Archive) -> image::Restored {
+    if !arena::create() {
+        last_words::fail("cannot start the engine", "no memory, or its address is taken");
+    }
+    let Some(context) = engine::start() else {
+        last_words::fail("cannot start the engine", "out of memory");
+    };
+    let code = archive.read(archive.code).unwrap_or_else(|why| last_words::fail("cannot load the plugin", why));
+    unsafe {
+        engine::set_stack(qjs::JS_GetRuntime(context));
+        let door = door::build(context);
+        let exports = engine::evaluate(context, &code);
+        if !qjs::JS_IsObject(exports) {
+            fail_with_exception(context);
+        }
+        let plugins = qjs::JS_GetPropertyStr(context, exports, c"plugins".as_ptr());
+        image::Restored { context, door, plugins }
+    }
+}
+
+unsafe fn fail_with_exception(ctx: *mut qjs::JSContext) -> ! {
+    unsafe {
+        let words = qjs::JS_ToCString(ctx, qjs::JS_GetException(ctx));
         let details = if words.is_null() { "" } else { CStr::from_ptr(words).to_str().unwrap_or("") };
         last_words::fail("the plugin failed in a way nobody foresaw", details)
-    })
+    }
+}
+
+/// At build time: evaluates the suite and writes the heap to stdout.
+fn write_image(archive: &Archive) -> ! {
+    let image::Restored { context, door, plugins } = evaluate(archive);
+    unsafe {
+        qjs::JS_RunGC(qjs::JS_GetRuntime(context));
+        let mut bytes = image::seal(context, door, plugins);
+        while !bytes.is_empty() {
+            let n = libc::write(1, bytes.as_ptr().cast(), bytes.len());
+            if n <= 0 {
+                libc::_exit(1);
+            }
+            bytes = &bytes[n as usize..];
+        }
+        libc::_exit(0)
+    }
 }

@@ -1,14 +1,21 @@
-//! `flatnet-pack HOST OUTPUT NAME BUNDLE MAP [NAME BUNDLE MAP …]`
+//! `flatnet-pack HOST OUTPUT BUNDLE MAP NAME…`
 //!
-//! Compiles each bundle (a script whose value is its exports) to bytecode and appends all of them to a
-//! copy of the host executable. Build-time only: this is where the parser lives.
+//! Compiles the suite's bundle (a script whose value is its exports) to bytecode, appends it to a copy
+//! of the host executable, lets that make an image of itself, and appends the image too. Build-time only: this is where the parser lives.
 
 use flatnet_host::archive;
 use rquickjs::{Context, Runtime, qjs};
 use sha2::{Digest, Sha256};
-use std::{env, ffi::CString, fs, os::unix::fs::PermissionsExt, process::exit};
+use std::process::{Command, exit};
+use std::{env, ffi::CString, fs, os::unix::fs::PermissionsExt};
 
-fn compile(name: &str, source: &str) -> Result<[Vec<u8>; 2], String> {
+/// Bytecode without line numbers, which the image is made of, and with them, which is kept beside it.
+struct Code {
+    small: Vec<u8>,
+    traceable: Vec<u8>,
+}
+
+fn compile(name: &str, source: &str) -> Result<Code, String> {
     let runtime = Runtime::new().map_err(|e| e.to_string())?;
     let context = Context::full(&runtime).map_err(|e| e.to_string())?;
     context.with(|ctx| unsafe {
@@ -23,39 +30,45 @@ fn compile(name: &str, source: &str) -> Result<[Vec<u8>; 2], String> {
         }
         let write = |strip: u32| {
             let mut length: qjs::size_t = 0;
-            let flags = qjs::JS_WRITE_OBJ_BYTECODE | strip;
+            let flags = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE | strip;
             let at = qjs::JS_WriteObject(ctx, &mut length, function, flags as i32);
             std::slice::from_raw_parts(at, length as usize).to_vec()
         };
-        Ok([write(qjs::JS_WRITE_OBJ_STRIP_DEBUG | qjs::JS_WRITE_OBJ_STRIP_SOURCE), write(qjs::JS_WRITE_OBJ_STRIP_SOURCE)])
+        Ok(Code { small: write(qjs::JS_WRITE_OBJ_STRIP_DEBUG), traceable: write(0) })
     })
 }
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if arguments.len() < 5 || (arguments.len() - 2) % 3 != 0 {
-        eprintln!("usage: flatnet-pack HOST OUTPUT NAME BUNDLE MAP [NAME BUNDLE MAP …]");
+    let [host, output, bundle, map, names @ ..] = &arguments[..] else {
+        eprintln!("usage: flatnet-pack HOST OUTPUT BUNDLE MAP NAME…");
         exit(2);
-    }
+    };
     let read = |path: &str| fs::read(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let host = read(&arguments[0]);
-    let mut plugins = Vec::new();
-    let mut hash = Sha256::new_with_prefix(&host);
-    for plugin in arguments[2..].chunks(3) {
-        let source = String::from_utf8(read(&plugin[1])).expect("a bundle is UTF-8");
-        let [code, debug] = compile(&plugin[0], &source).unwrap_or_else(|e| {
-            eprintln!("{}: {e}", plugin[1]);
-            exit(1);
-        });
-        hash.update(&code);
-        println!("{:>12} {:>7} bytes of bytecode", plugin[0], code.len());
-        plugins.push((plugin[0].clone(), [code, debug, read(&plugin[2])]));
-    }
+    let (host, map) = (read(host), read(map));
+    let source = String::from_utf8(read(bundle)).expect("a bundle is UTF-8");
+    let code = compile("flatnet", &source).unwrap_or_else(|e| {
+        eprintln!("{bundle}: {e}");
+        exit(1);
+    });
+    let hash = Sha256::new_with_prefix(&host).chain_update(&code.traceable);
     let build_id: [u8; 16] = hash.finalize()[..16].try_into().unwrap();
-    let mut out = host;
-    out.extend(archive::pack(out.len() as u64, &plugins, build_id));
-    let temporary = format!("{}.new", arguments[1]);
-    fs::write(&temporary, &out).expect("write");
-    fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).expect("chmod");
-    fs::rename(&temporary, &arguments[1]).expect("rename");
+
+    let temporary = format!("{output}.new");
+    let write = |code: &[u8], image: &[u8]| {
+        let mut out = host.clone();
+        out.extend(archive::pack(host.len() as u64, names, code, &map, image, build_id));
+        fs::write(&temporary, &out).expect("write");
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).expect("chmod");
+    };
+    write(&code.small, &[]);
+    // The executable itself knows how to make its image; it starts without one where it cannot.
+    let image = match Command::new(fs::canonicalize(&temporary).expect("path")).arg("--image").output() {
+        Ok(made) if made.status.success() => made.stdout,
+        Ok(made) => panic!("no image: {}", String::from_utf8_lossy(&made.stdout)),
+        Err(error) => panic!("no image: {error}"),
+    };
+    write(&code.traceable, &image);
+    println!("host {} kB, bytecode {} kB, image {} kB", host.len() >> 10, code.traceable.len() >> 10, image.len() >> 10);
+    fs::rename(&temporary, output).expect("rename");
 }

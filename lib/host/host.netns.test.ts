@@ -1,0 +1,143 @@
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  copyFileSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { BIN } from '../testing/cni.js'
+
+const env = { CNI_COMMAND: 'VERSION' }
+const input = '{"cniVersion":"1.0.0"}'
+
+function run(path: string, extra: Record<string, string> = {}, stdin = input) {
+  const { status, stdout, stderr } = spawnSync(path, { env: { ...env, ...extra }, input: stdin, encoding: 'utf8' })
+  return { status, stdout, stderr }
+}
+
+t.test('the executable is static: no interpreter, no libraries', async (t) => {
+  const elf = readFileSync(join(BIN, 'bridge'))
+  const programHeaders = Number(elf.readBigUInt64LE(32))
+  const size = elf.readUInt16LE(54)
+  const types = Array.from({ length: elf.readUInt16LE(56) }, (_, at) => elf.readUInt32LE(programHeaders + at * size))
+  t.notOk(types.includes(3), 'PT_INTERP')
+  t.notOk(types.includes(2), 'PT_DYNAMIC')
+  t.match(spawnSync('ldd', [join(BIN, 'bridge')], { encoding: 'utf8' }).stderr, /not a dynamic executable/)
+})
+
+t.test('the suite is one inode of at most 4 MiB', async (t) => {
+  const stats = readdirSync(BIN).map((name) => statSync(join(BIN, name)))
+  t.equal(new Set(stats.map(({ ino }) => ino)).size, 1)
+  t.ok((stats[0]?.size ?? Number.POSITIVE_INFINITY) <= 4 << 20)
+})
+
+t.test('the name decides the plugin, whatever stands around it', async (t) => {
+  const dir = t.testdir({})
+  for (const name of ['cnv-bridge', 'bridge-amd64', 'bridge.old', 'my-host-local', 'host-local']) {
+    linkSync(join(BIN, 'bridge'), join(dir, name))
+    const { status, stdout } = run(join(dir, name))
+    t.equal(status, 0, name)
+    t.match(JSON.parse(stdout), { cniVersion: '1.0.0', supportedVersions: ['0.1.0'] }, name)
+  }
+  symlinkSync(join(BIN, 'bridge'), join(dir, 'another-name'))
+  t.equal(run(join(dir, 'another-name')).status, 0, 'a link of another name is what it points at')
+})
+
+t.test('an unknown name is a CNI error that lists the known ones', async (t) => {
+  const dir = t.testdir({})
+  linkSync(join(BIN, 'bridge'), join(dir, 'frobnicator'))
+  const { status, stdout } = run(join(dir, 'frobnicator'))
+  t.equal(status, 1)
+  t.match(JSON.parse(stdout), { code: 999, msg: /frobnicator/, details: /bridge.*host-local/ })
+})
+
+t.test('a damaged executable still prints one CNI error and exits 1', async (t) => {
+  const dir = t.testdir({})
+  const whole = readFileSync(join(BIN, 'bridge'))
+  const footer = whole.length - 96 // lib/host/src/archive.rs
+  const offset = (section: number) => Number(whole.readBigUInt64LE(footer + section * 16))
+  const flipped = (from: number, to: number) => {
+    const copy = Buffer.from(whole)
+    for (let at = from; at < to; at += 500) copy[at] = (copy[at] ?? 0) ^ 0x10
+    return copy
+  }
+  const damage: Record<string, Buffer> = {
+    'a truncated file': whole.subarray(0, whole.length - 1000),
+    'a stripped file': whole.subarray(0, offset(0)),
+    'flipped bits in the footer': flipped(footer, footer + 1),
+    'flipped bits in the names': flipped(offset(2), offset(2) + 1),
+    'flipped bits in the image': flipped(offset(3), footer),
+  }
+  for (const [what, bytes] of Object.entries(damage)) {
+    const path = join(dir, 'bridge')
+    writeFileSync(path, bytes, { mode: 0o755 })
+    const { status, stdout } = run(path)
+    t.equal(status, 1, what)
+    t.match(JSON.parse(stdout), { code: 999, msg: String, details: String }, what)
+  }
+  const path = join(dir, 'bridge')
+  writeFileSync(path, flipped(offset(0), offset(1)), { mode: 0o755 })
+  const { status, stdout } = run(path, { FLATNET_DEBUG: '1' })
+  t.equal(status, 1, 'flipped bits in the bytecode')
+  t.match(JSON.parse(stdout), { code: 999 }, 'flipped bits in the bytecode')
+})
+
+t.test('without its image, as in debugging, a plugin does the same', async (t) => {
+  t.same(run(join(BIN, 'bridge'), { FLATNET_DEBUG: '1' }), run(join(BIN, 'bridge')))
+})
+
+t.test('out of memory and deep recursion are CNI errors', async (t) => {
+  const attachment = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c', CNI_NETNS: '/x', CNI_IFNAME: 'eth0', CNI_PATH: BIN }
+  const deep = `{"name":"n","cniVersion":"1.0.0","x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`
+  const nested = run(join(BIN, 'bridge'), attachment, deep)
+  t.equal(nested.status, 1)
+  t.type(JSON.parse(nested.stdout).code, 'number')
+  const limited = spawnSync('sh', ['-c', `ulimit -v 4096; exec ${join(BIN, 'bridge')}`], {
+    env,
+    input,
+    encoding: 'utf8',
+  })
+  t.equal(limited.status, 1)
+  t.match(JSON.parse(limited.stdout), { code: 999 })
+  const smallStack = spawnSync('sh', ['-c', `ulimit -s 128; exec ${join(BIN, 'bridge')}`], {
+    env: { ...env, ...attachment },
+    input: deep,
+    encoding: 'utf8',
+  })
+  t.equal(smallStack.status, 1)
+  t.type(JSON.parse(smallStack.stdout).code, 'number')
+})
+
+t.test('SIGTERM while it waits gives one CNI error and exit status 1', async (t) => {
+  const attachment = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c', CNI_NETNS: '/x', CNI_IFNAME: 'eth0', CNI_PATH: BIN }
+  const child = spawn(join(BIN, 'bridge'), { env: attachment, stdio: ['pipe', 'pipe', 'ignore'] })
+  let stdout = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stdin.write('{"name":')
+  // It is waiting once its only task sleeps in the pipe.
+  const deadline = Date.now() + 5000
+  while (!readFileSync(`/proc/${child.pid}/stat`, 'utf8').includes(') S ') && Date.now() < deadline) {
+    await new Promise((done) => setTimeout(done, 5))
+  }
+  child.kill('SIGTERM')
+  const status = await new Promise((done) => child.on('close', done))
+  t.equal(status, 1)
+  t.match(JSON.parse(stdout), { code: 11, msg: /SIGTERM/ })
+})
+
+t.test('FLATNET_DEBUG=1 prints the stack in TypeScript lines', async (t) => {
+  const attachment = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c', CNI_NETNS: '/x', CNI_IFNAME: 'eth0', CNI_PATH: BIN }
+  const { stderr, stdout } = run(join(BIN, 'bridge'), { ...attachment, FLATNET_DEBUG: '1' }, '{"name":"/"}')
+  t.match(stderr, /readIdentity \(lib\/cni\/config\.ts:\d+\)/)
+  t.equal(JSON.parse(stdout).code, 7)
+  const quiet = run(join(BIN, 'bridge'), attachment, '{"name":"/"}')
+  t.equal(quiet.stderr, '')
+})
