@@ -12,7 +12,7 @@ SOURCES := $(shell find lib plugins ipam \( -path lib/host -o -path lib/testing 
              \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print 2>/dev/null)
 TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
 
-.PHONY: all build test unit netns demo bench lint fmt check install clean help prerequisites
+.PHONY: all build test unit netns test-vm demo bench lint fmt check install clean help prerequisites
 .DELETE_ON_ERROR:
 
 all: build
@@ -70,12 +70,23 @@ fmt: node_modules/.package-lock.json ## Format what can be formatted
 
 check: lint test ## The gate: what CI runs
 
-demo: build build/js/.tests prerequisites ## Pods in private namespaces, attached, pinged, drawn, removed
-	@$(NODE) build/js/scripts/demo.js $(ARGS)
+test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packets
+	@scripts/prerequisites.sh vm
+	@scripts/vm/prepare.sh
+	@scripts/vm/boot.sh
 
-bench: build build/js/.tests ## Side by side with the reference plugins
+demo: build build/js/.tests ## Pods in private namespaces: attached, pinged, drawn, removed
+	@scripts/prerequisites.sh demo
+	@$(NODE) $(TOOLS)/demo/main.js $(ARGS)
+
+build/bench/%: scripts/bench/%.c
+	@scripts/prerequisites.sh build
+	@mkdir -p $(@D)
+	$(CC) -O2 -static -s -Wall -Wextra -o $@ $<
+
+bench: build build/js/.tests $(addprefix build/bench/,time floor noop) ## Beside the reference plugins and a C floor
 	@scripts/prerequisites.sh bench
-	@$(NODE) build/js/scripts/bench.js $(ARGS)
+	@$(NODE) $(TOOLS)/bench/main.js $(ARGS)
 
 install: build ## Install into $(DESTDIR)$(BINDIR), safely while a runtime executes the old ones
 	@scripts/install.sh build/flatnet "$(DESTDIR)$(BINDIR)" $$(cd bin && ls | grep -v '^flatnet$$')

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a step needs and this machine lacks (Debian, as root), or names the line that does.
-#   prerequisites.sh build|test|bench
+#   prerequisites.sh build|test|demo|bench|vm
 set -eu
 
 missing_tools=""
@@ -27,6 +27,16 @@ case "$1" in
     need cargo cargo
     need cc gcc
     ;;
+  demo)
+    need ip iproute2
+    need nsenter util-linux
+    need ping iputils-ping
+    ;;
+  vm)
+    need ip iproute2
+    need busybox busybox-static
+    need qemu-system-x86_64 qemu-system-x86
+    ;;
   test | bench)
     need ip iproute2
     need nsenter util-linux
@@ -40,7 +50,7 @@ case "$1" in
     need_file /usr/lib/cni/bridge containernetworking-plugins
     ;;
 esac
-[ "$1" = bench ] && { need cc gcc; need iperf3 iperf3; }
+[ "$1" = bench ] && { need cc gcc; need_file /usr/include/stdio.h libc6-dev; }
 
 [ -z "$missing_packages" ] && exit 0
 

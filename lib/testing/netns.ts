@@ -6,7 +6,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs'
-import type { Test } from 'tap'
+
+/** Whose end removes what was made: a test of tap, or a program with a list of its own. */
+export interface Owner {
+  teardown(action: () => void): unknown
+}
 
 export interface Output {
   readonly status: number
@@ -35,7 +39,7 @@ export class Netns {
   }
 
   /** A fresh namespace with `lo` up (containers: `loopback: false`), removed when `t` ends. */
-  static create(t: Test, name = 'ns', { loopback = true } = {}): Netns {
+  static create(t: Owner, name = 'ns', { loopback = true } = {}): Netns {
     const netns = new Netns(`${name}-${randomBytes(3).toString('hex')}`)
     mkdirSync('/run/netns', { recursive: true })
     closeSync(openSync(netns.path, 'w'))

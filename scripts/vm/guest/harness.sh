@@ -1,0 +1,90 @@
+# Claims, nodes and pods for the tests in this folder. Each test makes a node of its own.
+
+CNI_BIN=/opt/cni/bin
+
+# busybox's shell prefers its own.
+ip() {
+  /usr/sbin/ip "$@"
+}
+
+bridge() {
+  /usr/sbin/bridge "$@"
+}
+
+# holds CLAIM COMMAND...: the command succeeds.
+holds() {
+  claim=$1
+  shift
+  if output=$("$@" 2>&1); then
+    echo "ok $claim" >>/tmp/claims
+    echo "  ok      $claim"
+  else
+    echo "not ok $claim" >>/tmp/claims
+    echo "  not ok  $claim"
+    echo "$ $*"
+    echo "$output" | head -n 20
+  fi
+}
+
+fails() {
+  ! "$@"
+}
+
+# node NAME: a namespace to be a machine in; the tests that follow run in it.
+node() {
+  NODE=$1
+  ip netns add "$NODE"
+  on_node ip link set lo up
+}
+
+on_node() {
+  ip netns exec "$NODE" "$@"
+}
+
+# pod NAME CONFIG: a container attached with one plugin's configuration. The result is /tmp/NAME.result.
+pod() {
+  ip netns add "$1"
+  printf '%s' "$2" >"/tmp/$1.config"
+  cni ADD "$1" <"/tmp/$1.config" >"/tmp/$1.result"
+}
+
+# unpod NAME: detaches it; the namespace stays.
+unpod() {
+  cni DEL "$1" <"/tmp/$1.config"
+}
+
+# cni COMMAND POD: one call as a runtime makes it.
+cni() {
+  type=$(grep -o '"type": *"[^"]*"' "/tmp/$2.config" | head -n 1 | cut -d '"' -f 4)
+  on_node env CNI_COMMAND="$1" CNI_CONTAINERID="$2" CNI_NETNS="/run/netns/$2" CNI_IFNAME=eth0 CNI_PATH=$CNI_BIN \
+    $CNI_BIN/"$type"
+}
+
+# in_pod NAME COMMAND...
+in_pod() {
+  name=$1
+  shift
+  ip netns exec "$name" "$@"
+}
+
+# address POD INTERFACE ADDRESS
+address() {
+  in_pod "$1" ip addr add "$3" dev "$2" && in_pod "$1" ip link set "$2" up
+}
+
+# reaches POD ADDRESS: within two seconds.
+reaches() {
+  in_pod "$1" ping -q -c 2 -i 0.2 -W 1 "$2"
+}
+
+# echoes POD: echo requests it has received.
+echoes() {
+  in_pod "$1" awk '/^Icmp:/ { if (seen) print $10 + 0; else for (i = 1; i <= NF; i++) seen = 1 }' /proc/net/snmp
+}
+
+# on_node_says TEXT COMMAND...: its output has TEXT.
+on_node_says() {
+  text=$1
+  shift
+  on_node "$@" | grep -q "$text"
+}
