@@ -11,6 +11,11 @@ export function encodeUtf8(text: string): Uint8Array {
   return door().encode(text)
 }
 
+/** SHA-256 of bytes, as 32 bytes. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return door().sha256(bytes)
+}
+
 /** SHA-256 of text (as UTF-8) or bytes, in lower-case hex. */
 export function sha256Hex(data: string | Uint8Array): string {
   return hex(door().sha256(typeof data === 'string' ? door().encode(data) : data))
