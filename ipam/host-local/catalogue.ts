@@ -15,27 +15,9 @@ const ENTRY = 20
 /** Entries a bucket holds on average. */
 const LOAD = 8
 
-interface Digest {
-  readonly bucket: number
-  readonly tag: number
-}
-
-/** Two FNV-1a sums from different beginnings. Not for secrets: a false hit costs one look at a lease. */
-function digest(content: Uint8Array): Digest {
-  let bucket = 0x811c9dc5
-  let tag = 0x1b873593
-  for (let at = 0; at < content.length; at++) {
-    const byte = content[at] as number
-    bucket = Math.imul(bucket ^ byte, 0x01000193)
-    tag = Math.imul(tag ^ byte, 0x01000193)
-  }
-  return { bucket: (bucket ^ (bucket >>> 15)) >>> 0, tag: (tag ^ (tag >>> 13)) >>> 0 }
-}
-
-/** Collects leases and lays them out. */
+/** Collects leases and lays them out. A lease's digest is SHA-256 of its file's trimmed content. */
 export function buildCatalogue(): {
-  /** `content` is a lease file's, trimmed. */
-  add(content: Uint8Array, address: IpAddress): void
+  add(digest: Uint8Array, address: IpAddress): void
   readonly size: () => number
   finish(): Uint8Array
 } {
@@ -43,14 +25,13 @@ export function buildCatalogue(): {
   let digests = new Uint32Array(128)
   let addresses = new Uint8Array(1024)
   return {
-    add(content, address) {
+    add(digest, address) {
       if (length * 16 === addresses.length) {
         digests = grown(digests, new Uint32Array(digests.length * 2))
         addresses = grown(addresses, new Uint8Array(addresses.length * 2))
       }
-      const { bucket, tag } = digest(content)
-      digests[length * 2] = bucket
-      digests[length * 2 + 1] = tag
+      digests[length * 2] = wordOf(digest, 0)
+      digests[length * 2 + 1] = wordOf(digest, 4)
       writeAddress(addresses, length * 16, address)
       length++
     },
@@ -78,6 +59,11 @@ export function buildCatalogue(): {
   }
 }
 
+function wordOf(digest: Uint8Array, at: number): number {
+  const byte = (i: number) => digest[at + i] as number
+  return (byte(0) | (byte(1) << 8) | (byte(2) << 16) | (byte(3) << 24)) >>> 0
+}
+
 function increment(counts: Uint32Array, at: number, by: number): void {
   counts[at] = (counts[at] as number) + by
 }
@@ -88,21 +74,20 @@ function grown<T extends Uint8Array | Uint32Array>(from: T, to: T): T {
 }
 
 /**
- * The addresses that may be leased to `content`. `read(offset, length)` gives that part of the file,
+ * The addresses of the leases with these digests, maybe among others. `read(offset, length)` gives that part of the file,
  * shorter at its end. Nothing is found in a damaged file.
  */
 export function searchCatalogue(
   read: (offset: number, length: number) => Uint8Array,
-  contents: readonly Uint8Array[],
+  digests: readonly Uint8Array[],
 ): IpAddress[] {
   const header = viewOf(read(0, HEADER))
   if (header.byteLength < HEADER || header.getUint32(0, true) !== MAGIC) return []
   const buckets = header.getUint32(4, true)
   if (buckets === 0) return []
   const found: IpAddress[] = []
-  for (const content of contents) {
-    const wanted = digest(content)
-    const bounds = viewOf(read(HEADER + (wanted.bucket % buckets) * 4, 8))
+  for (const digest of digests) {
+    const bounds = viewOf(read(HEADER + (wordOf(digest, 0) % buckets) * 4, 8))
     if (bounds.byteLength < 8) continue
     const first = bounds.getUint32(0, true)
     const size = (bounds.getUint32(4, true) - first) * ENTRY
@@ -110,7 +95,7 @@ export function searchCatalogue(
     const entries = read(HEADER + (buckets + 1) * 4 + first * ENTRY, size)
     const view = viewOf(entries)
     for (let at = 0; at + ENTRY <= entries.length; at += ENTRY) {
-      if (view.getUint32(at, true) === wanted.tag) found.push(readAddress(entries, at + 4))
+      if (view.getUint32(at, true) === wordOf(digest, 4)) found.push(readAddress(entries, at + 4))
     }
   }
   return found

@@ -23,7 +23,7 @@ export interface HostLocalConfig extends NetworkConfig {
 
 const DATA_DIR = '/var/lib/cni/networks'
 
-/** Where the leases of all networks are. Any configuration has one, whatever else is wrong with it. */
+/** Where the leases of all networks are. Every configuration has one, whatever else is wrong with it. */
 export function dataDirOf(config: Partial<HostLocalConfig>): string {
   const configured = config.ipam?.dataDir ?? ''
   return configured === '' ? DATA_DIR : configured
@@ -36,13 +36,21 @@ export function dataDirOf(config: Partial<HostLocalConfig>): string {
 export function rangeSetsOf(config: HostLocalConfig, version: CniVersion): readonly RangeSet[] {
   const { ipam } = config
   if (ipam === undefined) return refuse('/ipam', 'is missing')
+  if (!dataDirOf(config).startsWith('/')) refuse('/ipam/dataDir', 'must be an absolute path')
   const sets: { readonly pointer: string; readonly set: RangeSet }[] = []
-  const add = (pointer: string, ranges: readonly RangeConfig[], base = pointer) =>
-    sets.push({ pointer, set: parseRangeSet(ranges, base, refuse) })
-  for (const [at, ranges] of runtimeRanges(config.runtimeConfig?.ipRanges ?? []).entries()) {
-    add(`/runtimeConfig/ipRanges/${at}`, ranges)
+  const add = (pointer: string, ranges: readonly RangeConfig[], pointerTo?: () => string) =>
+    sets.push({ pointer, set: parseRangeSet(ranges, pointer, refuse, pointerTo) })
+  for (const [at, entry] of (config.runtimeConfig?.ipRanges ?? []).entries()) {
+    const pointer = `/runtimeConfig/ipRanges/${at}`
+    // containerd's type is a flat list of ranges with Go field names; then each is a set.
+    if (!Array.isArray(entry)) add(pointer, [runtimeRange(entry, pointer)], () => pointer)
+    else
+      add(
+        pointer,
+        entry.map((range: unknown, inner) => runtimeRange(range, `${pointer}/${inner}`)),
+      )
   }
-  if ((ipam.subnet ?? '') !== '') add('/ipam', [ipam])
+  if ((ipam.subnet ?? '') !== '') add('/ipam', [ipam], () => '/ipam')
   for (const [at, ranges] of (ipam.ranges ?? []).entries()) add(`/ipam/ranges/${at}`, ranges)
   if (sets.length === 0) return refuse('/ipam/ranges', 'no IP ranges specified')
   for (const [at, { pointer, set }] of sets.entries()) {
@@ -68,16 +76,7 @@ function refuseSeveral(families: readonly Family[]): void {
 
 const MEMBERS = ['subnet', 'rangeStart', 'rangeEnd', 'gateway'] as const
 
-/** A list of sets; also containerd's flat list of ranges with Go field names, where each is a set. */
-function runtimeRanges(value: readonly unknown[]): RangeConfig[][] {
-  return value.map((entry, at) => {
-    const pointer = `/runtimeConfig/ipRanges/${at}`
-    return Array.isArray(entry)
-      ? entry.map((range: unknown, inner) => runtimeRange(range, `${pointer}/${inner}`))
-      : [runtimeRange(entry, pointer)]
-  })
-}
-
+/** A range from the runtime, whatever the case of its members. */
 function runtimeRange(value: unknown, pointer: string): RangeConfig {
   if (typeof value !== 'object' || value === null) return refuse(pointer, 'is no range')
   const range: { -readonly [key in (typeof MEMBERS)[number]]?: string } = {}

@@ -4,10 +4,10 @@ import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/addres
 import { createFile, withDirectory } from '../../lib/store/atomic.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { close, open, readAt, unlink } from '../../lib/sys/file.js'
-import { encodeUtf8 } from '../../lib/sys/text.js'
+import { encodeUtf8, sha256 } from '../../lib/sys/text.js'
 import { buildCatalogue, searchCatalogue } from './catalogue.js'
 import { eachLease, formatHolder, type Holder, leaseNames, readHolder } from './leases.js'
-import { type LeaseRecord, readRecord, recordName } from './records.js'
+import { type LeaseRecord, readRecord, recordName, recordPaths, removeRecord } from './records.js'
 import type { Store } from './store.js'
 
 export interface Found {
@@ -67,29 +67,48 @@ function fromCatalogue(store: Store, holder: Holder): IpAddress[] {
       const buffer = new Uint8Array(length)
       return buffer.subarray(0, readAt(fd, buffer, offset, path))
     }
-    return searchCatalogue(read, contentsOf(holder))
+    return searchCatalogue(read, contentsOf(holder).map(sha256))
   } finally {
     close(fd)
   }
 }
 
-/** So many leases are worth a catalogue even where only DEL has come by so far, which otherwise creates nothing. */
+/** So many leases are worth a catalogue even to DEL, which otherwise creates nothing; so many orphans, a sweep. */
 const MANY = 256
 
 /** Reads every lease, keeps what was learnt in a new catalogue, and returns the holder's addresses. */
 function scan(store: Store, holder: Holder): IpAddress[] {
-  const wanted = contentsOf(holder)
+  const wanted = contentsOf(holder).map(sha256)
   const mine: IpAddress[] = []
   const catalogue = buildCatalogue()
   const names = leaseNames(store.directory)
   eachLease(store.directory, names, (address, content) => {
-    catalogue.add(content, address)
-    if (wanted.some((candidate) => equal(candidate, content))) mine.push(address)
+    const digest = sha256(content)
+    catalogue.add(digest, address)
+    for (const candidate of wanted) if (candidate[0] === digest[0] && equal(candidate, digest)) mine.push(address)
   })
   store.names = new Set(names)
   const remain = names.length - (store.creates ? 0 : mine.length)
   if (store.creates || remain === 0 || remain >= MANY) saveCatalogue(store, remain === 0 ? undefined : catalogue)
+  dropOrphans(store, names.length)
   return mine
+}
+
+/** Removes records whose leases others have released, once there are many more records than leases. */
+function dropOrphans(store: Store, leases: number): void {
+  const paths = recordPaths(store.side)
+  if (paths.length < leases + MANY) return
+  for (const path of paths) {
+    const record = readRecord(path)
+    if (record === undefined) continue
+    const holds = record.addresses.some((text) => {
+      const address = parseAddress(text)
+      const holder = address === undefined ? undefined : readHolder(store.directory, address)
+      return holder !== undefined && (holder === 'damaged' || formatHolder(holder) === formatHolder(record))
+    })
+    if (!holds) removeRecord(path)
+  }
+  store.changed = true
 }
 
 /** Puts a new catalogue, or none, in the place of the old. A kill in between leaves the store unsealed. */
@@ -103,7 +122,6 @@ export function saveCatalogue(store: Store, catalogue: ReturnType<typeof buildCa
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false
   return true
 }

@@ -2,6 +2,7 @@ import type { AttachmentName } from '../../lib/cni/attachments.js'
 import { CniError, ErrorCode, messageOf } from '../../lib/cni/error.js'
 import { type GcRequest, keeps } from '../../lib/cni/request.js'
 import { formatAddress } from '../../lib/ip/address.js'
+import { sha256 } from '../../lib/sys/text.js'
 import { buildCatalogue } from './catalogue.js'
 import { dataDirOf, type HostLocalConfig } from './config.js'
 import { unlessReadOnly } from './del.js'
@@ -59,7 +60,7 @@ function sweep(store: Store, valid: readonly AttachmentName[]): void {
   const catalogue = buildCatalogue()
   eachLease(store.directory, leaseNames(store.directory), (address, content) => {
     if (stays(holderIn(content), formatAddress(address))) {
-      catalogue.add(content, address)
+      catalogue.add(sha256(content), address)
       return
     }
     attempt(() => {

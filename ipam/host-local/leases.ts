@@ -4,9 +4,9 @@
  */
 
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
-import { beginFile, type Draft, discardFile, nameFile, withDirectory } from '../../lib/store/atomic.js'
+import { beginFile, createFile, type Draft, discardFile, nameFile, withDirectory } from '../../lib/store/atomic.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { close, open, read, readDirectory, truncate, unlink, writeAll, writeAt, writeFile } from '../../lib/sys/file.js'
+import { close, open, read, readDirectory, unlink, writeAll, writeAt } from '../../lib/sys/file.js'
 import { decodeUtf8, encodeUtf8 } from '../../lib/sys/text.js'
 
 export interface Holder {
@@ -87,18 +87,21 @@ export function releaseAddress(directory: string, address: IpAddress): boolean {
 
 /** The address a lease file's name stands for; undefined for the lock, `last_reserved_ip.*` and strangers' files. */
 export function addressOfName(name: string): IpAddress | undefined {
-  const c = name.charCodeAt(0)
-  if ((c < 48 || c > 57) && name.indexOf(':') < 0) return undefined
-  const address = parseAddress(name)
+  const address = looksLikeAddress(name) ? parseAddress(name) : undefined
   if (address === undefined) return undefined
   return name.indexOf(':') < 0 || formatAddress(address) === name ? address : undefined
 }
 
-/** The names of all lease files. Reads no file. */
+function looksLikeAddress(name: string): boolean {
+  const c = name.charCodeAt(0)
+  return (c >= 48 && c <= 57) || name.indexOf(':') >= 0
+}
+
+/** The names of all lease files, and of few others. Reads no file. */
 export function leaseNames(directory: string): string[] {
   const names: string[] = []
   for (const { name, kind } of readDirectory(directory)) {
-    if (kind !== 'directory' && addressOfName(name) !== undefined) names.push(name)
+    if (kind !== 'directory' && looksLikeAddress(name)) names.push(name)
   }
   return names
 }
@@ -129,7 +132,7 @@ function trimmed(content: Uint8Array): Uint8Array {
 /** Where a set's round robin stands. */
 export interface LastReserved {
   readonly address: IpAddress | undefined
-  /** Moves it; a kill in between leaves an address, or nothing legible, and both are only a hint. */
+  /** Moves it. A kill leaves the address before or after, or none, and then the next lap begins at the start. */
   write(address: IpAddress): void
   close(): void
 }
@@ -151,13 +154,13 @@ export function openLastReserved(directory: string, set: number): LastReserved {
   return {
     address,
     write(next) {
-      const text = formatAddress(next)
-      if (fd === -1) {
-        writeFile(path, text, { create: true, truncate: true })
+      const bytes = encodeUtf8(formatAddress(next))
+      if (fd !== -1 && length <= bytes.length) {
+        writeAt(fd, bytes, 0, path)
         return
       }
-      if (length > text.length) truncate(fd, 0, path)
-      writeAt(fd, encodeUtf8(text), 0, path)
+      unlink(path)
+      createFile(path, bytes)
     },
     close() {
       if (fd !== -1) close(fd)

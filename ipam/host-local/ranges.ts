@@ -86,17 +86,23 @@ export function parseRange(config: RangeConfig, pointer: string, refuse: Refuse)
   return { subnet, start, end, gateway: read('gateway', first) }
 }
 
-export function parseRangeSet(configs: readonly RangeConfig[], pointer: string, refuse: Refuse): RangeSet {
+/** `pointerTo` gives the JSON pointer of the set's range number `at`. */
+export function parseRangeSet(
+  configs: readonly RangeConfig[],
+  pointer: string,
+  refuse: Refuse,
+  pointerTo = (at: number) => `${pointer}/${at}`,
+): RangeSet {
   if (configs.length === 0) return refuse(pointer, 'the range set is empty')
   const set: Range[] = []
   for (const [at, config] of configs.entries()) {
-    const range = parseRange(config, `${pointer}/${at}`, refuse)
+    const range = parseRange(config, pointerTo(at), refuse)
     for (const earlier of set) {
       if (earlier.start.family !== range.start.family) {
-        return refuse(`${pointer}/${at}`, 'mixed address families in one range set')
+        return refuse(pointerTo(at), 'mixed address families in one range set')
       }
       if (overlap(earlier, range)) {
-        return refuse(`${pointer}/${at}`, `subnets ${spanOf(earlier)} and ${spanOf(range)} overlap`)
+        return refuse(pointerTo(at), `subnets ${spanOf(earlier)} and ${spanOf(range)} overlap`)
       }
     }
     set.push(range)

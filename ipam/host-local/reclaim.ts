@@ -45,8 +45,8 @@ export function reclaimStale(store: Store, life: Life, except: string): number {
   if (released.length > 0) {
     const some = released.length > 8 ? `${released.slice(0, 8).join(', ')}, …` : released.join(', ')
     warn(
-      `network ${store.network}: took back ${stale} addresses leased before this node's last start` +
-        ` and ${released.length - stale} damaged leases: ${some}`,
+      `network ${store.network}: took back ${some}: ${stale} leased before this node's last start, ` +
+        `${released.length - stale} damaged`,
     )
   }
   return released.length

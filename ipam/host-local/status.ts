@@ -3,8 +3,8 @@ import type { StatusRequest } from '../../lib/cni/request.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { close, isWritable, open, stat } from '../../lib/sys/file.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf } from './config.js'
-import { addressOfName, leaseNames } from './leases.js'
-import { capacityOf, formatRangeSet, isGatewayOf, rangeOf } from './ranges.js'
+import { addressOfName, leaseNames, leasePath, openLastReserved } from './leases.js'
+import { capacityOf, formatRangeSet, isGatewayOf, type RangeSet, rangeOf, roundRobin } from './ranges.js'
 import { isReclaimable } from './reclaim.js'
 import { currentLife } from './records.js'
 import { sideOf } from './store.js'
@@ -20,8 +20,11 @@ export function status({ config, network, cniVersion }: StatusRequest<HostLocalC
   const directory = `${dataDir}/${network}`
   const exists = requireWritable(directory)
   requireReadable(config.ipam?.resolvConf ?? '')
-  const names = exists ? leaseNames(directory) : []
+  if (!exists) return
+  let names: readonly string[] | undefined
   for (const [at, set] of sets.entries()) {
+    if (hasFreeNearby(directory, set, at)) continue
+    names ??= leaseNames(directory)
     const capacity = capacityOf(set)
     if (names.length < capacity) continue
     const leased = names.filter((name) => {
@@ -35,6 +38,19 @@ export function status({ config, network, cniVersion }: StatusRequest<HostLocalC
       `all ${capacity} addresses of range set ${at} are leased, and none is left over from before this node's last start: widen the range, or let the runtime run GC`,
     )
   }
+}
+
+/** Looks at the addresses whose turn is next; enough for a set that is not nearly full. */
+function hasFreeNearby(directory: string, set: RangeSet, at: number): boolean {
+  const last = openLastReserved(directory, at)
+  last.close()
+  const next = roundRobin(set, last.address)
+  for (let tries = 0; tries < 16; tries++) {
+    const address = next()
+    if (address === undefined) return false
+    if (stat(leasePath(directory, address)) === undefined) return true
+  }
+  return false
 }
 
 /** Whether the directory exists. What is missing could be created where its nearest parent can be written. */

@@ -3,10 +3,11 @@
  * `<dataDir>/.flatnet/<network>`: the reference reads every file in and below its own directory.
  *
  * Both programs take turns by flock(2) on the same `lock` file. To know whether the reference was here
- * since our last call, that call ends by giving both directories the same modification time, a second in
- * the past and with odd nanoseconds. Whoever creates or removes a file afterwards moves one of the two to
- * the present, even within the same tick of the kernel's clock. While they agree (the store is "sealed"),
- * records and catalogue together know of every lease. A call that is killed leaves them apart.
+ * since our last call, that call ends by setting the modification times of both directories: one to a
+ * second ago, the other to exactly a billion seconds before that, which no clock does by itself. Whoever
+ * creates or removes a file afterwards moves one of the two to the present, even within the same tick of
+ * the kernel's clock. While they agree (the store is "sealed"), records and catalogue together know of
+ * every lease. A call that is killed leaves them apart.
  */
 
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
@@ -35,6 +36,9 @@ export interface Store {
   /** Names of all leases, where this call had to list them. */
   names: Set<string> | undefined
 }
+
+/** Seconds between the two times of a seal. Into the past: some filesystems know none after 2038. */
+const APART = 1e9
 
 /** Milliseconds to wait for the lock. */
 const PATIENCE = 30_000
@@ -91,7 +95,8 @@ function busy(directory: string, lock: number): CniError {
 function isSealed(directory: string, side: string): boolean {
   const ours = stat(side)?.modified
   const theirs = ours === undefined ? undefined : stat(directory)?.modified
-  return ours !== undefined && ours.seconds === theirs?.seconds && ours.nanoseconds === theirs.nanoseconds
+  if (ours === undefined || theirs === undefined) return false
+  return ours.seconds === theirs.seconds - APART && ours.nanoseconds === theirs.nanoseconds
 }
 
 /** Seals the store where all is known, and unlocks it. */
@@ -105,10 +110,11 @@ export function closeStore(store: Store): void {
 
 function seal({ directory, side, time }: Store): void {
   const past = time - 1000
-  const mark = { seconds: Math.floor(past / 1000), nanoseconds: Math.floor((past % 1000) * 1e6) | 1 }
+  const seconds = Math.floor(past / 1000)
+  const nanoseconds = Math.floor((past % 1000) * 1e6)
   try {
-    setModified(directory, mark)
-    setModified(side, mark)
+    setModified(side, { seconds: seconds - APART, nanoseconds })
+    setModified(directory, { seconds, nanoseconds })
   } catch (error) {
     // Unsealed means slower, never wrong.
     if (!isErrno(error, 'ENOENT', 'EPERM', 'EACCES', 'EROFS')) throw error
