@@ -76,3 +76,7 @@ export function deleteTable(name: TableName): Request {
     (writer) => tableAttributes.write(writer, { name: name.table }),
   )
 }
+
+export function isTableRemoval({ type }: Request): boolean {
+  return (type & 255) === NFT_MSG_DELTABLE
+}

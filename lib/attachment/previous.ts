@@ -1,0 +1,56 @@
+/** What a chained plugin learns about its attachment from the plugins before it. */
+
+import { CniError, ErrorCode } from '../cni/error.js'
+import type { Interface, Result } from '../cni/result.js'
+import { type Family, type IpAddress, parseAddress } from '../ip/address.js'
+import type { Link } from '../netlink/links/link.js'
+import type { Netlink } from '../netlink/netlink.js'
+import { isErrno } from '../sys/errno.js'
+
+/** The previous result; code 7 where there is none. */
+export function requirePrevious(plugin: string, prevResult: Result | undefined): Result {
+  if (prevResult !== undefined) return prevResult
+  throw new CniError(
+    ErrorCode.InvalidConfig,
+    `${plugin} must be called as chained plugin: required prevResult missing`,
+    `put "${plugin}" behind an interface plugin in the network's list of plugins`,
+  )
+}
+
+/** All addresses of the container's interface; those that name no interface count. */
+export function containerAddresses({ ips = [], interfaces = [] }: Result, ifName: string): IpAddress[] {
+  return ips
+    .filter(({ interface: at }) => {
+      const entry = at === undefined ? undefined : interfaces[at]
+      return entry === undefined || (entry.name === ifName && (entry.sandbox ?? '') !== '')
+    })
+    .map(({ address }) => parseAddress(address.slice(0, address.indexOf('/'))))
+    .filter((address): address is IpAddress => address !== undefined)
+}
+
+/** The first of a family. */
+export function addressOf(addresses: readonly IpAddress[], family: Family): IpAddress | undefined {
+  return addresses.find((address) => address.family === family)
+}
+
+/** The host's interfaces in the result. */
+export function hostInterfaces({ interfaces = [] }: Result): Interface[] {
+  return interfaces.filter(({ sandbox = '' }) => sandbox === '')
+}
+
+/** The host's end of the container's link, as far as the result tells: the last veth in it that exists. */
+export function hostLink(host: Netlink, previous: Result): Link | undefined {
+  const links = hostInterfaces(previous).map(({ name }) => host.links.find(name))
+  return links.reverse().find((link) => link?.kind === 'veth')
+}
+
+/** The link by which this host reaches an address of a container; undefined where there is none. */
+export function linkTowards(host: Netlink, address: IpAddress): Link | undefined {
+  try {
+    const { link, type } = host.routes.get(address)
+    return link === undefined || type !== 'unicast' ? undefined : host.links.find(link)
+  } catch (error) {
+    if (isErrno(error, 'ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,119 @@
+/** Elements with the sets they belong to: how attachments are added to a table, found in it, and taken out. */
+
+import type { Request } from '../netlink/message.js'
+import type { Chain } from '../netlink/nftables/chain.js'
+import { deleteChain } from '../netlink/nftables/chain.js'
+import { addElements, deleteElements, type Element } from '../netlink/nftables/element.js'
+import type { Nftables } from '../netlink/nftables/nftables.js'
+import { deleteTable } from '../netlink/nftables/table.js'
+import { parseTag } from './owner.js'
+import { objectsOf, type Skeleton } from './skeleton.js'
+
+export interface Entry {
+  readonly set: string
+  readonly element: Element
+  /** An equal one of someone else is as good. */
+  readonly shared?: boolean
+}
+
+/** An attribute holds 64 KiB, and an element here at most some 250 bytes. */
+const ELEMENTS_A_MESSAGE = 200
+
+export function addEntries({ name }: Skeleton, entries: readonly Entry[]): Request[] {
+  return inGroups(entries).map(([{ set, shared = false }, elements]) =>
+    addElements({ ...name, set }, elements, { shared }),
+  )
+}
+
+export function deleteEntries({ name }: Skeleton, entries: readonly Entry[]): Request[] {
+  return inGroups(entries).map(([{ set }, elements]) => deleteElements({ ...name, set }, elements))
+}
+
+function inGroups(entries: readonly Entry[]): [Entry, Element[]][] {
+  const groups = new Map<string, [Entry, Element[]]>()
+  for (const entry of entries) {
+    for (let part = 0; ; part++) {
+      const key = `${entry.set} ${entry.shared === true} ${part}`
+      const group = groups.get(key)
+      if (group === undefined) groups.set(key, [entry, [entry.element]])
+      else if (group[1].length < ELEMENTS_A_MESSAGE) group[1].push(entry.element)
+      else continue
+      break
+    }
+  }
+  return [...groups.values()]
+}
+
+/** What the kernel has under the entries' keys, whosever it is. */
+export function findEntries(nft: Nftables, { name }: Skeleton, entries: readonly Entry[]): Entry[] {
+  const found: Entry[] = []
+  for (const { set, element } of entries) {
+    const present = nft.element({ ...name, set }, element.key)
+    if (present !== undefined) found.push({ set, element: present })
+  }
+  return found
+}
+
+/** All of a table's tagged elements that `wanted` says yes to. A dump: never on the way of ADD. */
+export function scanEntries(
+  nft: Nftables,
+  { name, sets }: Skeleton,
+  wanted: (tag: ReturnType<typeof parseTag>) => boolean,
+): Entry[] {
+  return Object.keys(sets).flatMap((set) =>
+    nft
+      .elements({ ...name, set })
+      .filter(({ comment = '' }) => comment !== '' && wanted(parseTag(comment)))
+      .map((element) => ({ set, element })),
+  )
+}
+
+export interface RemovalOptions {
+  /** Requests that remove what exists for a chain's sake alone, and how many objects those are. */
+  readonly companions?: (chain: Chain) => readonly Request[]
+  /** Chains that stay though no element leads to them any more. */
+  readonly keep?: readonly string[]
+  /** Never the whole table. */
+  readonly keepTable?: boolean
+}
+
+/**
+ * The requests that take out elements the kernel has, with the chains that nothing leads to afterwards; of the last
+ * ones, the whole table. To be committed with the generation that all of this was read in.
+ */
+export function removal(
+  nft: Nftables,
+  skeleton: Skeleton,
+  doomed: readonly Entry[],
+  { companions = () => [], keep, keepTable = false }: RemovalOptions = {},
+): Request[] {
+  if (doomed.length === 0) return []
+  const { name } = skeleton
+  const references = new Map<string, number>()
+  for (const { element } of doomed) {
+    const to = element.verdict
+    if (to === undefined || !('chain' in to)) continue
+    references.set(to.chain, (references.get(to.chain) ?? 0) + 1)
+  }
+  const orphans: Chain[] = []
+  let last = !keepTable
+  for (const chainName of new Set([...references.keys(), ...skeleton.counted])) {
+    // The other chains are only asked about when ours turned out to be the last of its own.
+    if (!last && !references.has(chainName)) continue
+    const chain = nft.chain({ ...name, chain: chainName })
+    if (chain === undefined) continue
+    const unreferred = Number(chain.comment.split(' ')[0])
+    const isLast = chain.use - (references.get(chainName) ?? 0) === unreferred
+    if (!isLast) last = false
+    else if (!skeleton.counted.includes(chainName) && keep?.includes(chainName) !== true) orphans.push(chain)
+  }
+  const extras = orphans.map((chain) => ({ chain, requests: companions(chain) }))
+  if (last) {
+    const ours = extras.reduce((n, { requests }) => n + 1 + requests.length, objectsOf(skeleton))
+    if (nft.table(name)?.use === ours) return [deleteTable(name)]
+  }
+  return [
+    ...deleteEntries(skeleton, doomed),
+    ...extras.flatMap(({ chain, requests }) => [deleteChain({ ...name, chain: chain.name }), ...requests]),
+  ]
+}

@@ -1,0 +1,260 @@
+/**
+ * `inet flatnet-portmap`: ports of this host that lead to containers, keyed by (address, protocol, port).
+ *
+ *   map any4      { tcp . 8080 comment "<attachment>" : 10.1.2.3 . 80 }
+ *   map specific4 { 192.0.2.1 . udp . 53 comment "<attachment>" : 10.1.2.3 . 53 }
+ *   set claimed4  { tcp . 8080, udp . 53 }        one question tells whether a port is taken on any address
+ *   map pods4     { 10.1.2.3 : goto answered }    who needs a source address that finds the way back
+ *
+ * Only packets to an address of this host are looked at. What is sent to a container from its own side of the host (the
+ * same bridge, itself) must come back through the host, so it gets the host's source address; so does what the host
+ * sends from 127.0.0.1.
+ */
+
+import type { Family, IpAddress } from '../ip/address.js'
+import { type Prefix, parsePrefix } from '../ip/prefix.js'
+import {
+  compare,
+  destinationType,
+  type Expression,
+  LOCAL,
+  lookup,
+  masquerade,
+  meta,
+  nat,
+  payload,
+  verdict,
+} from '../netlink/nftables/expression.js'
+import type { SetSpec } from '../netlink/nftables/set.js'
+import type { Entry } from './entries.js'
+import { joined, nameBytes, portBytes } from './key.js'
+import { addressIn, interfaceInSet, isDestinationRewritten, isFamily, loadAddress } from './match.js'
+import { type Owner, tagOf } from './owner.js'
+import type { Skeleton, SkeletonChain } from './skeleton.js'
+
+/** IANA's numbers. */
+export const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 } as const
+export type Protocol = keyof typeof PROTOCOLS
+
+export interface PortMapping {
+  readonly protocol: Protocol
+  readonly hostPort: number
+  readonly containerPort: number
+  /** The one address of this host; absent is every one of the family. */
+  readonly hostAddress?: IpAddress
+}
+
+/** Whose source address is replaced on the way to the container. */
+export type SourceMode =
+  /** The container's own side's and 127.0.0.1's, so that answers find back. */
+  | 'answered'
+  /** Everyone's. */
+  | 'everyone'
+  /** Nobody's. */
+  | 'plain'
+
+export interface ExposedFamily {
+  readonly address: IpAddress
+  /** Where the container is reached from this host: the bridge, or the host's end of the pair; absent where unknown. */
+  readonly beside?: string
+  readonly mappings: readonly PortMapping[]
+  /** The chain of conditions that packets must meet (lib/ruleset/conditions); absent is none. */
+  readonly conditions?: string
+}
+
+export interface Exposed {
+  readonly owner: Owner
+  readonly mode: SourceMode
+  readonly families: readonly ExposedFamily[]
+}
+
+const TYPE = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
+
+export type PortSet = 'any' | 'specific' | 'claimed' | 'gate' | 'pods' | 'hairpin' | 'beside'
+
+export function portSet(set: PortSet, family: Family): string {
+  return `${set}${family}`
+}
+
+/** The maps from ports to containers. */
+export function mapSpecs(family: Family): Readonly<Record<'any' | 'specific', SetSpec>> {
+  const value = [TYPE[family], 'inet_service'] as const
+  return {
+    any: { key: ['inet_proto', 'inet_service'], value },
+    specific: { key: [TYPE[family], 'inet_proto', 'inet_service'], value },
+  }
+}
+
+function setsOf(family: Family): Record<string, SetSpec> {
+  const address = TYPE[family]
+  const { any, specific } = mapSpecs(family)
+  const sets: Record<PortSet, SetSpec> = {
+    any,
+    specific,
+    claimed: { key: ['inet_proto', 'inet_service'] },
+    gate: { key: ['inet_proto', 'inet_service'], value: 'verdict' },
+    pods: { key: [address], value: 'verdict' },
+    hairpin: { key: [address, address] },
+    beside: { key: ['ifname', address] },
+  }
+  return Object.fromEntries(Object.entries(sets).map(([name, spec]) => [`${name}${family}`, spec]))
+}
+
+/** Sends packets to the container that a map of `mapSpecs` names; the packet must be of the family. */
+export function rewriteBy(family: Family, kind: 'any' | 'specific', set: string): Expression[] {
+  const first = kind === 'any' ? 0 : family === 4 ? 1 : 4
+  return [
+    ...(kind === 'any' ? [] : [loadAddress(family, 'destination')]),
+    meta('l4protocol', first),
+    payload('transport', 2, 2, first + 1),
+    lookup(set, { into: 0 }),
+    nat('dnat', { family, address: 0, port: family === 4 ? 1 : 4 }),
+  ]
+}
+
+const FAMILIES = [4, 6] as const
+const LOOPBACK = parsePrefix('127.0.0.0/8') as Prefix
+const LOOPBACK6 = parsePrefix('::1/128') as Prefix
+export const GUARDED = 'guarded'
+
+const toHost: Expression[] = [
+  destinationType(),
+  compare(new Uint8Array([LOCAL, 0, 0, 0])),
+  verdict({ kind: 'jump', chain: 'hostports' }),
+]
+
+const hostports: Expression[][] = FAMILIES.flatMap((family) => [
+  [...isFamily(family), ...rewriteBy(family, 'specific', portSet('specific', family))],
+  [...isFamily(family), ...rewriteBy(family, 'any', portSet('any', family))],
+  [
+    ...isFamily(family),
+    meta('l4protocol'),
+    payload('transport', 2, 2, 1),
+    lookup(portSet('gate', family), { into: 'verdict' }),
+  ],
+])
+
+const answered: Expression[][] = [
+  ...FAMILIES.flatMap((family) => [
+    [
+      ...isFamily(family),
+      loadAddress(family, 'source'),
+      loadAddress(family, 'destination', family === 4 ? 1 : 4),
+      lookup(portSet('hairpin', family)),
+      masquerade(),
+    ],
+    [
+      ...isFamily(family),
+      meta('inInterface'),
+      loadAddress(family, 'destination', 4),
+      lookup(portSet('beside', family)),
+      masquerade(),
+    ],
+  ]),
+  [...isFamily(4), ...addressIn('source', LOOPBACK), masquerade()],
+]
+
+const chains: Record<string, SkeletonChain> = {
+  prerouting: { base: { kind: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' }, rules: [toHost] },
+  output: {
+    base: { kind: 'nat', hook: 'output', priority: -100, policy: 'accept' },
+    // Nothing answers from a container to ::1, so what listens there keeps its port.
+    rules: [[...isFamily(6), ...addressIn('destination', LOOPBACK6), verdict({ kind: 'return' })], toHost],
+  },
+  postrouting: {
+    base: { kind: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
+    rules: FAMILIES.map((family) => [
+      ...isDestinationRewritten(),
+      ...isFamily(family),
+      loadAddress(family, 'destination'),
+      lookup(portSet('pods', family), { into: 'verdict' }),
+    ]),
+  },
+  // route_localnet, which 127.0.0.1 needs, also opens the host's 127/8 to the interface it is set on.
+  guard: {
+    base: { kind: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
+    rules: (['destination', 'source'] as const).map((side) => [
+      ...interfaceInSet('inInterface', GUARDED),
+      ...isFamily(4),
+      ...addressIn(side, LOOPBACK),
+      verdict({ kind: 'drop' }),
+    ]),
+  },
+  hostports: { rules: hostports },
+  answered: { rules: answered },
+  everyone: { rules: [[masquerade()]] },
+  plain: { rules: [] },
+}
+
+export const HOST_PORTS: Skeleton = {
+  name: { family: 'inet', table: 'flatnet-portmap' },
+  version: 1,
+  witness: 'postrouting',
+  sets: { ...setsOf(4), ...setsOf(6), [GUARDED]: { key: ['ifname'] } },
+  chains,
+  counted: ['answered', 'everyone', 'plain'],
+}
+
+/** Key of a port on any address. */
+export function portKey({ protocol, hostPort }: PortMapping): Uint8Array {
+  return joined(new Uint8Array([PROTOCOLS[protocol]]), portBytes(hostPort))
+}
+
+/** Where a mapping's element is: its set and key. */
+export function mappingPlace(
+  family: Family,
+  mapping: PortMapping,
+  conditions?: string,
+): { set: string; key: Uint8Array } {
+  const { hostAddress } = mapping
+  const kind = hostAddress === undefined ? 'any' : 'specific'
+  return {
+    set: conditions === undefined ? portSet(kind, family) : `${conditions}-${kind}`,
+    key: hostAddress === undefined ? portKey(mapping) : joined(hostAddress.bytes, portKey(mapping)),
+  }
+}
+
+/** The interface whose 127/8 must be guarded, because 127.0.0.1 leads to the container through it. */
+export function guardedLink({ mode, families }: Exposed): string | undefined {
+  return mode === 'plain' ? undefined : families.find(({ address }) => address.family === 4)?.beside
+}
+
+/** Everything an attachment has in the table. */
+export function exposedEntries(exposed: Exposed): Entry[] {
+  const { owner, mode, families } = exposed
+  const comment = tagOf(owner)
+  const entries: Entry[] = []
+  for (const { address, beside, mappings, conditions } of families) {
+    const { family, bytes } = address
+    const add = (set: PortSet, element: Omit<Entry['element'], 'comment'>, shared = false) =>
+      entries.push({ set: portSet(set, family), element: { ...element, comment }, shared })
+    for (const mapping of mappings) {
+      const key = portKey(mapping)
+      entries.push({
+        set: mappingPlace(family, mapping, conditions).set,
+        element: {
+          key: mappingPlace(family, mapping, conditions).key,
+          value: joined(bytes, portBytes(mapping.containerPort)),
+          comment,
+        },
+      })
+      add('claimed', { key }, mapping.hostAddress !== undefined)
+      if (conditions !== undefined) add('gate', { key, verdict: { kind: 'jump', chain: conditions } })
+    }
+    add('pods', { key: bytes, verdict: { kind: 'goto', chain: mode } })
+    if (mode !== 'plain') add('hairpin', { key: joined(bytes, bytes) })
+    if (mode !== 'plain' && beside !== undefined) add('beside', { key: joined(nameBytes(beside), bytes) })
+  }
+  return unique(entries)
+}
+
+/** One port on several addresses is claimed once, and strictly if on any. */
+function unique(entries: readonly Entry[]): Entry[] {
+  const byKey = new Map<string, Entry>()
+  for (const entry of entries) {
+    const key = `${entry.set} ${entry.element.key.join('.')}`
+    const earlier = byKey.get(key)
+    if (earlier === undefined || earlier.shared === true) byKey.set(key, entry)
+  }
+  return [...byKey.values()]
+}

@@ -1,0 +1,315 @@
+/** Host ports: what arrives at a port of this host goes on to a container. */
+
+import { CniError, ErrorCode } from '../cni/error.js'
+import { type Family, formatAddress } from '../ip/address.js'
+import type { Request } from '../netlink/message.js'
+import type { Nftables } from '../netlink/nftables/nftables.js'
+import { deleteSet } from '../netlink/nftables/set.js'
+import { isTableRemoval } from '../netlink/nftables/table.js'
+import { isErrno } from '../sys/errno.js'
+import { buildConditions, type Conditions } from './conditions.js'
+import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
+import {
+  type Exposed,
+  exposedEntries,
+  GUARDED,
+  guardedLink,
+  HOST_PORTS,
+  mappingPlace,
+  type PortMapping,
+  portKey,
+  portSet,
+} from './host-ports-table.js'
+import { nameBytes, sameBytes } from './key.js'
+import { networkTag, ownerKey, parseTag, type Tag, tagOf } from './owner.js'
+import { entryKey, rebuild } from './rebuild.js'
+import { settle } from './settle.js'
+import { damage, isWhole } from './skeleton.js'
+
+export interface ExposeOptions {
+  /** Conditions by the name of their chain. */
+  readonly conditions?: ReadonlyMap<string, Conditions>
+  /** Whether a host link exists: a holder whose link is gone holds nothing. */
+  readonly linkExists: (name: string) => boolean
+  /** Attachments that must be there too where the table has to be made anew. */
+  readonly others?: () => { readonly exposed: readonly Exposed[]; readonly conditions: ReadonlyMap<string, Conditions> }
+  /** Guard this interface against packets from and to 127/8: route_localnet will be set on it. */
+  readonly guard?: string | undefined
+}
+
+/** Maps an attachment's ports. Throws code 104 where another container that lives holds one of them. */
+export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOptions): void {
+  const { conditions = new Map(), others, guard } = options
+  const guards: Entry[] =
+    guard === undefined
+      ? []
+      : [{ set: GUARDED, element: { key: nameBytes(guard), comment: tagOf(exposed.owner) }, shared: true }]
+  const entries = [...exposedEntries(exposed), ...guards]
+  // An address of its own does not collide with the wildcard in any set, so it must be asked for.
+  let careful =
+    conditions.size > 0 ||
+    exposed.families.some(({ mappings }) => mappings.some((one) => one.hostAddress !== undefined))
+  settle('map ports', () => {
+    const generation = nft.generation()
+    if (!isWhole(nft, HOST_PORTS)) {
+      const known = others?.() ?? { exposed: [], conditions: new Map() }
+      const all = known.exposed.filter((one) => ownerKey(one.owner) !== ownerKey(exposed.owner))
+      const everything = all.flatMap((one) => [...exposedEntries(one), ...guardOf(one)])
+      refuseTakenAmong(everything, exposed, options.linkExists)
+      const chains = new Map([...known.conditions, ...conditions])
+      const extras = [...chains].flatMap(([chain, one]) => buildConditions(chain, one))
+      return rebuild(nft, HOST_PORTS, generation, extras, [...everything, ...entries])
+    }
+    if (!careful) {
+      try {
+        return nft.commit(addEntries(HOST_PORTS, entries))
+      } catch (error) {
+        if (!isErrno(error, 'EEXIST', 'ENOENT')) throw error
+        careful = true
+        return false
+      }
+    }
+    const own = ownerKey(exposed.owner)
+    const doomed = new Map<string, Entry>()
+    for (const entry of holdersOf(nft, exposed)) {
+      const tag = parseTag(entry.element.comment ?? '')
+      if (tag.key !== own && (tag.link === '' || options.linkExists(tag.link))) throw taken(entry, exposed, tag)
+      doomed.set(entryKey(entry), entry)
+    }
+    for (const entry of findEntries(
+      nft,
+      HOST_PORTS,
+      entries.filter(({ set }) => set !== GUARDED),
+    )) {
+      if (entry.set.startsWith('claimed') && isClaimedBySpecific(nft, entry, doomed)) continue
+      doomed.set(entryKey(entry), entry)
+    }
+    const missing = [...conditions].filter(([chain]) => nft.chain({ ...HOST_PORTS.name, chain }) === undefined)
+    const stays = [...conditions.keys()]
+    const requests = [
+      ...removing(nft, [...doomed.values()], { keepTable: true, ...(stays[0] === undefined ? {} : { keep: stays }) }),
+      ...missing.flatMap(([chain, one]) => buildConditions(chain, one)),
+      ...addEntries(
+        HOST_PORTS,
+        entries.map((entry) => (entry.set.startsWith('claimed') ? { ...entry, shared: true } : entry)),
+      ),
+    ]
+    return nft.commit(requests, generation)
+  })
+}
+
+function guardOf(exposed: Exposed): Entry[] {
+  const link = guardedLink(exposed)
+  return link === undefined
+    ? []
+    : [{ set: GUARDED, element: { key: nameBytes(link), comment: tagOf(exposed.owner) }, shared: true }]
+}
+
+/** Elements of others that stand in the way of a mapping: the same port, where one of the two is on every address. */
+function holdersOf(nft: Nftables, { families }: Exposed): Entry[] {
+  const found: Entry[] = []
+  for (const { address, mappings } of families) {
+    const { family } = address
+    const asked = new Set<string>()
+    for (const mapping of mappings) {
+      const key = portKey(mapping)
+      const id = `${key.join('.')} ${mapping.hostAddress?.bytes.join('.')}`
+      if (asked.has(id)) continue
+      asked.add(id)
+      if (nft.element({ ...HOST_PORTS.name, set: portSet('claimed', family) }, key) === undefined) continue
+      found.push(...onPort(nft, family, mapping))
+    }
+  }
+  return found
+}
+
+/** The maps to look in: the plain ones, and those behind the port's gate. */
+function onPort(nft: Nftables, family: Family, mapping: PortMapping): Entry[] {
+  const key = portKey(mapping)
+  const gate = nft.element({ ...HOST_PORTS.name, set: portSet('gate', family) }, key)
+  const behind = gate?.verdict !== undefined && 'chain' in gate.verdict ? gate.verdict.chain : undefined
+  const found: Entry[] = []
+  for (const chain of behind === undefined ? [undefined] : [undefined, behind]) {
+    const { set: any } = mappingPlace(family, { ...mapping, hostAddress: undefined } as never, chain)
+    const wildcard = nft.element({ ...HOST_PORTS.name, set: any }, key)
+    if (wildcard !== undefined) found.push({ set: any, element: wildcard })
+    if (mapping.hostAddress !== undefined) {
+      const { set, key: exact } = mappingPlace(family, mapping, chain)
+      const same = nft.element({ ...HOST_PORTS.name, set }, exact)
+      if (same !== undefined) found.push({ set, element: same })
+    } else {
+      const set = any.slice(0, any.lastIndexOf('any')) + any.slice(any.lastIndexOf('any')).replace('any', 'specific')
+      for (const element of nft.elements({ ...HOST_PORTS.name, set })) {
+        if (sameBytes(element.key.subarray(-8), key)) found.push({ set, element })
+      }
+    }
+  }
+  return found
+}
+
+/** Whether a claim stays because a mapping on one address that is not being removed still needs it. */
+function isClaimedBySpecific(nft: Nftables, claim: Entry, doomed: ReadonlyMap<string, Entry>): boolean {
+  const family = claim.set.endsWith('4') ? 4 : 6
+  const set = portSet('specific', family)
+  return nft
+    .elements({ ...HOST_PORTS.name, set })
+    .some(
+      (element) => sameBytes(element.key.subarray(-8), claim.element.key) && !doomed.has(entryKey({ set, element })),
+    )
+}
+
+/** The refusal of a rebuild, where the others are known from their records alone. */
+function refuseTakenAmong(known: readonly Entry[], exposed: Exposed, linkExists: (name: string) => boolean): void {
+  for (const { address, mappings } of exposed.families) {
+    for (const mapping of mappings) {
+      const key = portKey(mapping)
+      const holder = known.find(({ set, element, shared }) => {
+        if (set !== portSet('claimed', address.family) || !sameBytes(element.key, key)) return false
+        return shared !== true || mapping.hostAddress === undefined
+      })
+      const tag = holder && parseTag(holder.element.comment ?? '')
+      if (holder !== undefined && tag !== undefined && (tag.link === '' || linkExists(tag.link))) {
+        throw taken(holder, exposed, tag)
+      }
+    }
+  }
+}
+
+function taken({ element }: Entry, exposed: Exposed, { text, link }: Tag): CniError {
+  const all = exposed.families.flatMap(({ mappings }) => mappings)
+  const mapping = all.find((one) => sameBytes(portKey(one), element.key.subarray(-8)))
+  const where = mapping?.hostAddress === undefined ? '' : `${formatAddress(mapping.hostAddress)} `
+  return new CniError(
+    ErrorCode.HostPortTaken,
+    `host port ${where}${mapping?.hostPort}/${mapping?.protocol} is already mapped by ${text}`,
+    link === ''
+      ? 'delete that container, or choose another host port'
+      : `it counts while its host link ${link} exists: delete that container, or choose another host port`,
+  )
+}
+
+/**
+ * Ends all mappings of the attachment of this key, and only those. Without `exposed` everything is searched.
+ * `beforeTableGoes` is called when the whole table is about to be removed; what it returns, after that was tried.
+ */
+export function unexposePorts(
+  nft: Nftables,
+  key: string,
+  exposed?: Exposed,
+  beforeTableGoes: () => () => void = () => () => {},
+): void {
+  settle('end port mappings', () => {
+    const generation = nft.generation()
+    const candidates =
+      exposed === undefined
+        ? scanEntries(nft, HOST_PORTS, (tag) => tag.key === key)
+        : findEntries(nft, HOST_PORTS, exposedEntries(exposed))
+    const gates = exposed === undefined ? searchBehindGates(nft, key, candidates) : []
+    const doomed = new Map<string, Entry>()
+    for (const entry of [...candidates, ...gates]) {
+      if (entry.set !== GUARDED && parseTag(entry.element.comment ?? '').key === key) doomed.set(entryKey(entry), entry)
+    }
+    // A claim may have been made for this container first and be needed by another now, or the other way round.
+    for (const claim of claimsOf(nft, candidates, exposed)) {
+      if (isClaimedBySpecific(nft, claim, doomed)) doomed.delete(entryKey(claim))
+      else doomed.set(entryKey(claim), claim)
+    }
+    if (doomed.size === 0) return true
+    const requests = removing(nft, [...doomed.values()])
+    if (!requests.some(isTableRemoval)) return nft.commit(requests, generation)
+    const after = beforeTableGoes()
+    try {
+      return nft.commit(requests, generation)
+    } finally {
+      after()
+    }
+  })
+}
+
+/** The claims of an attachment's mappings on single addresses. */
+function claimsOf(nft: Nftables, candidates: readonly Entry[], exposed: Exposed | undefined): Entry[] {
+  if (exposed === undefined) {
+    const specific = candidates.filter(({ set }) => set.includes('specific'))
+    return specific.flatMap(({ set, element }) =>
+      findEntries(nft, HOST_PORTS, [
+        { set: portSet('claimed', set.endsWith('4') ? 4 : 6), element: { key: element.key.slice(-8) } },
+      ]),
+    )
+  }
+  const keys = exposed.families.flatMap(({ address, mappings, conditions }) =>
+    mappings
+      .filter(({ hostAddress }) => hostAddress !== undefined && conditions === undefined)
+      .map((mapping) => `${portSet('claimed', address.family)} ${portKey(mapping).join('.')}`),
+  )
+  return candidates.filter((entry) => keys.includes(entryKey(entry)))
+}
+
+/** Conditions keep their mappings in sets of their own, which no list of ours names. */
+function searchBehindGates(nft: Nftables, key: string, candidates: readonly Entry[]): Entry[] {
+  const chains = new Set<string>()
+  for (const { element } of candidates) {
+    if (element.verdict?.kind === 'jump') chains.add(element.verdict.chain)
+  }
+  return [...chains].flatMap((chain) =>
+    ['any', 'specific'].flatMap((kind) => {
+      const set = `${chain}-${kind}`
+      return nft
+        .elements({ ...HOST_PORTS.name, set })
+        .filter(({ comment = '' }) => parseTag(comment).key === key)
+        .map((element) => ({ set, element }))
+    }),
+  )
+}
+
+function removing(
+  nft: Nftables,
+  doomed: readonly Entry[],
+  options: { keepTable?: boolean; keep?: readonly string[] } = {},
+): Request[] {
+  return removal(nft, HOST_PORTS, doomed, {
+    ...options,
+    companions: ({ name }) =>
+      ['any', 'specific'].map((kind) => deleteSet({ ...HOST_PORTS.name, set: `${name}-${kind}` })),
+  })
+}
+
+/** What CHECK finds amiss, as words; `[]` is well. */
+export function checkPorts(nft: Nftables, exposed: Exposed): string[] {
+  const found = damage(nft, HOST_PORTS)
+  if (found.length > 0 && nft.table(HOST_PORTS.name) === undefined) return found
+  const own = ownerKey(exposed.owner)
+  const wanted = exposedEntries(exposed)
+  const present = new Map(findEntries(nft, HOST_PORTS, wanted).map((entry) => [entryKey(entry), entry]))
+  for (const entry of wanted) {
+    const { set, element, shared } = entry
+    const there = present.get(entryKey(entry))?.element
+    const what = `${HOST_PORTS.name.table} ${set}`
+    if (there === undefined) found.push(`${what} has lost an element of this container`)
+    else if (shared !== true && parseTag(there.comment ?? '').key !== own) {
+      found.push(`${what}: ${parseTag(there.comment ?? '').text} has taken the place of this container`)
+    } else if (!sameBytes(there.value, element.value)) found.push(`${what} leads elsewhere`)
+  }
+  return found
+}
+
+/** Keys of the network's attachments in the table that are not kept: for GC. */
+export function stalePorts(nft: Nftables, network: string, keep: ReadonlySet<string>): string[] {
+  const tag = networkTag(network)
+  const stale = scanEntries(nft, HOST_PORTS, (found) => found.network === tag && !keep.has(found.key))
+  return [
+    ...new Set(stale.filter(({ set }) => set !== GUARDED).map(({ element }) => parseTag(element.comment ?? '').key)),
+  ]
+}
+
+/** The interfaces under guard, on which route_localnet is ours. */
+export function guardedLinks(nft: Nftables): string[] {
+  return nft.elements({ ...HOST_PORTS.name, set: GUARDED }).map(({ key }) => {
+    let name = ''
+    for (const byte of key) if (byte !== 0) name += String.fromCharCode(byte)
+    return name
+  })
+}
+
+export function isGuarded(nft: Nftables, link: string): boolean {
+  return nft.element({ ...HOST_PORTS.name, set: GUARDED }, nameBytes(link)) !== undefined
+}

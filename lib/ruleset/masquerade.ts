@@ -1,0 +1,168 @@
+/** Masquerading: what pods send to the outside leaves under the node's address. */
+
+import type { IpAddress } from '../ip/address.js'
+import { formatAddress } from '../ip/address.js'
+import type { Prefix } from '../ip/prefix.js'
+import type { Request } from '../netlink/message.js'
+import { addElements, deleteElements } from '../netlink/nftables/element.js'
+import type { Nftables } from '../netlink/nftables/nftables.js'
+import { isErrno } from '../sys/errno.js'
+import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
+import { intervals } from './intervals.js'
+import {
+  buildNetwork,
+  chainName,
+  MASQUERADE,
+  type Masqueraded,
+  nodesSet,
+  podEntries,
+  podEntry,
+  removeNodesSets,
+} from './masquerade-table.js'
+import { networkTag, ownerKey, parseTag } from './owner.js'
+import { rebuild } from './rebuild.js'
+import { settle } from './settle.js'
+import { damage, isWhole } from './skeleton.js'
+
+/**
+ * Masquerades an attachment's addresses; an address that another container had before is taken from it.
+ * Where the table is missing, flushed or of another version it is made anew, with `others` in it.
+ */
+export function masquerade(nft: Nftables, wanted: Masqueraded, others: () => readonly Masqueraded[] = () => []): void {
+  const entries = podEntries(wanted)
+  settle('masquerade', () => {
+    const generation = nft.generation()
+    if (!isWhole(nft, MASQUERADE)) return renew(nft, generation, [...others(), wanted])
+    try {
+      return nft.commit(addEntries(MASQUERADE, entries))
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST', 'ENOENT')) throw error
+    }
+    const chain = chainName(wanted)
+    const isNew = nft.chain({ ...MASQUERADE.name, chain }) === undefined
+    const present = findEntries(nft, MASQUERADE, entries)
+    const requests = [
+      ...removing(nft, present, { keep: [chain], keepTable: true }),
+      ...(isNew ? buildNetwork(wanted) : []),
+      ...addEntries(MASQUERADE, entries),
+    ]
+    return commitRemoval(nft, requests, generation)
+  })
+}
+
+function renew(nft: Nftables, generation: number, all: readonly Masqueraded[]): boolean {
+  const networks = new Map(all.map((one) => [chainName(one), one]))
+  return rebuild(nft, MASQUERADE, generation, [...networks.values()].flatMap(buildNetwork), all.flatMap(podEntries))
+}
+
+/**
+ * Ends it for the attachment of this key, and only for that: what another container has by now stays. Without
+ * `addresses` all are searched.
+ */
+export function unmasquerade(nft: Nftables, key: string, addresses?: readonly IpAddress[]): void {
+  settle('end masquerading', () => {
+    const generation = nft.generation()
+    const candidates =
+      addresses === undefined
+        ? scanEntries(nft, MASQUERADE, (tag) => tag.key === key)
+        : findEntries(nft, MASQUERADE, addresses.map(podEntry))
+    const doomed = candidates.filter(({ element }) => parseTag(element.comment ?? '').key === key)
+    if (doomed.length === 0) return true
+    return commitRemoval(nft, removing(nft, doomed), generation)
+  })
+}
+
+function removing(
+  nft: Nftables,
+  doomed: readonly Entry[],
+  options: { keep?: readonly string[]; keepTable?: boolean } = {},
+) {
+  return removal(nft, MASQUERADE, doomed, { ...options, companions: ({ comment }) => removeNodesSets(comment) })
+}
+
+/** A network's sets stay while another chain of the network uses them. */
+function commitRemoval(nft: Nftables, requests: readonly Request[], generation: number): boolean {
+  try {
+    return nft.commit(requests, generation)
+  } catch (error) {
+    if (!isErrno(error, 'EBUSY')) throw error
+  }
+  const NFT_MSG_DELSET = 11
+  const withoutSets = requests.filter(({ type }) => (type & 255) !== NFT_MSG_DELSET)
+  return nft.commit(withoutSets, generation)
+}
+
+/** What CHECK finds amiss, as words; `[]` is well. */
+export function checkMasquerade(nft: Nftables, wanted: Masqueraded): string[] {
+  const found = damage(nft, MASQUERADE)
+  if (found.length > 0 && nft.table(MASQUERADE.name) === undefined) return found
+  const key = ownerKey(wanted.owner)
+  const present = findEntries(nft, MASQUERADE, podEntries(wanted))
+  for (const { address } of wanted.addresses) {
+    const { set, element } = podEntry(address)
+    const ours = present.find((entry) => entry.set === set && entry.element.key.join() === element.key.join())
+    if (ours === undefined) found.push(`${formatAddress(address)} is not masqueraded`)
+    else if (parseTag(ours.element.comment ?? '').key !== key) {
+      found.push(`${formatAddress(address)} is masqueraded for another container`)
+    }
+  }
+  const chain = nft.chain({ ...MASQUERADE.name, chain: chainName(wanted) })
+  if (chain === undefined) found.push(`chain ${chainName(wanted)} is missing`)
+  else {
+    const rules = nft.rules({ ...MASQUERADE.name, chain: chain.name }).length
+    if (rules !== Number(chain.comment.split(' ')[0])) found.push(`chain ${chain.name} has lost rules`)
+  }
+  return found
+}
+
+/** GC: ends it for every attachment of the network whose key is not kept. Returns what could not be done, as errors. */
+export function collectMasquerade(nft: Nftables, network: string, keep: ReadonlySet<string>): unknown[] {
+  const tag = networkTag(network)
+  const stale = new Set(
+    scanEntries(nft, MASQUERADE, (found) => found.network === tag && !keep.has(found.key)).map(
+      ({ element }) => parseTag(element.comment ?? '').key,
+    ),
+  )
+  const errors: unknown[] = []
+  for (const key of stale) {
+    try {
+      unmasquerade(nft, key)
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  return errors
+}
+
+/**
+ * What `excludeNodes` last filled, for the stamp of who fills it: other text means that it is empty again.
+ * Undefined where the network is not masqueraded.
+ */
+export function nodesStamp(nft: Nftables, network: string): string | undefined {
+  const table = nft.table(MASQUERADE.name)
+  const set = table && nft.setHandle({ ...MASQUERADE.name, set: nodesSet(network, 4) })
+  return set === undefined ? undefined : `${table?.handle}.${set}`
+}
+
+/**
+ * Other nodes' addresses and pod ranges, which pods of the network reach under their own addresses, in the place of
+ * what was there. Returns the stamp; undefined where the network is not masqueraded: then there is nothing to exclude.
+ */
+export function excludeNodes(nft: Nftables, network: string, prefixes: readonly Prefix[]): string | undefined {
+  let stamp: string | undefined
+  settle('exclude nodes from masquerading', () => {
+    const generation = nft.generation()
+    stamp = nodesStamp(nft, network)
+    if (stamp === undefined) return true
+    const requests: Request[] = []
+    for (const family of [4, 6] as const) {
+      const name = { ...MASQUERADE.name, set: nodesSet(network, family) }
+      requests.push(deleteElements(name, []))
+      const elements = intervals(prefixes.filter(({ address }) => address.family === family))
+      // A range's two ends stay in one message.
+      for (let at = 0; at < elements.length; at += 500) requests.push(addElements(name, elements.slice(at, at + 500)))
+    }
+    return nft.commit(requests, generation)
+  })
+  return stamp
+}

@@ -1,0 +1,59 @@
+/**
+ * Whose an element is: its comment begins with the attachment's key, then the network's, then the host link, then what
+ * people read. `0123456789abcdef 01234567 veth1a2b podnet/ab12…/eth0 default/web-0`
+ */
+
+import { COMMENT_LIMIT } from '../netlink/nftables/user-data.js'
+import { attachmentKey } from '../store/key.js'
+import { sha256Hex } from '../sys/text.js'
+
+export interface Owner {
+  readonly network: string
+  readonly containerId: string
+  readonly ifName: string
+  /** `namespace/name`, where the runtime said so. */
+  readonly pod?: string
+  /** The attachment's end on the host; while it exists, so does the attachment. */
+  readonly link?: string
+}
+
+export function ownerKey({ network, containerId, ifName }: Owner): string {
+  return attachmentKey(network, containerId, ifName)
+}
+
+/** 8 hex digits for a network, in comments and in the names of its sets and chains. */
+export function networkTag(network: string): string {
+  return sha256Hex(network).slice(0, 8)
+}
+
+/** The comment of everything this owner has. */
+export function tagOf(owner: Owner): string {
+  const { network, containerId, ifName, pod = '', link = '' } = owner
+  const id = containerId.length > 16 ? containerId.slice(0, 12) : containerId
+  const text = `${network}/${id}/${ifName}${pod === '' ? '' : ` ${pod}`}`
+  return printable(`${ownerKey(owner)} ${networkTag(network)} ${link === '' ? '-' : link} ${text}`)
+}
+
+/** nft prints comments between quotes and has no escapes. */
+export function printable(text: string): string {
+  let clean = ''
+  for (let i = 0; i < text.length && clean.length < COMMENT_LIMIT; i++) {
+    const c = text.charCodeAt(i)
+    clean += c < 32 || c > 126 || c === 34 ? '?' : text.charAt(i)
+  }
+  return clean
+}
+
+export interface Tag {
+  readonly key: string
+  readonly network: string
+  /** `''` where the attachment has none on this host. */
+  readonly link: string
+  /** For people. */
+  readonly text: string
+}
+
+export function parseTag(comment: string): Tag {
+  const [key = '', network = '', link = '', ...text] = comment.split(' ')
+  return { key, network, link: link === '-' ? '' : link, text: text.join(' ') }
+}

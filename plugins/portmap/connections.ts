@@ -1,0 +1,91 @@
+/**
+ * Connections the kernel remembers from before: a datagram's is followed as it was when it began, so a client that
+ * keeps sending would never see a mapping come or go.
+ */
+
+import { messageOf } from '../../lib/cni/error.js'
+import type { Family, IpAddress } from '../../lib/ip/address.js'
+import { equalAddresses } from '../../lib/ip/address.js'
+import { type Connection, Conntrack } from '../../lib/netlink/conntrack/conntrack.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
+import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
+import { type Exposed, type PortMapping, PROTOCOLS } from '../../lib/ruleset/host-ports-table.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import { warn } from '../../lib/sys/log.js'
+
+/** More ports than these are picked here from one list of all, instead of asking the kernel for each. */
+const ASKED_ONE_BY_ONE = 4
+
+/** Forgets datagram connections that ADD or DEL makes wrong; never a reason to fail. */
+export function forgetConnections(nft: Nftables, host: Netlink, exposed: Exposed, command: 'ADD' | 'DEL'): void {
+  const conntrack = new Conntrack(nft.socket)
+  try {
+    const jobs = exposed.families.flatMap(({ address, mappings }) =>
+      (['udp', 'sctp'] as const).map((protocol) => ({
+        address,
+        protocol,
+        mappings: mappings.filter((mapping) => mapping.protocol === protocol),
+      })),
+    )
+    const local = new Map<string, boolean>()
+    for (const { address, protocol, mappings } of jobs) {
+      if (mappings.length === 0 || conntrack.count() === 0) continue
+      const stale = candidates(conntrack, address.family, PROTOCOLS[protocol], mappings).filter((connection) =>
+        mappings.some((mapping) =>
+          isConcerned(connection, mapping, address, command, (to) => isLocal(host, to, local)),
+        ),
+      )
+      for (const { error } of conntrack.forget(stale)) throw error
+    }
+  } catch (error) {
+    if (isErrno(error, 'EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT')) return // no conntrack: nothing is remembered
+    warn(`cannot forget old connections of host ports: ${messageOf(error)}`)
+  }
+}
+
+function candidates(
+  conntrack: Conntrack,
+  family: Family,
+  protocol: number,
+  mappings: readonly PortMapping[],
+): Connection[] {
+  const ports = new Set(mappings.map(({ hostPort }) => hostPort))
+  if (ports.size > ASKED_ONE_BY_ONE) {
+    return conntrack.list({ family, protocol }).filter(({ original }) => ports.has(original.destinationPort))
+  }
+  return [...ports].flatMap((destinationPort) => conntrack.list({ family, protocol, destinationPort }))
+}
+
+/** On DEL what leads to the container; on ADD what was sent to the mapped port and leads elsewhere. */
+function isConcerned(
+  { original, reply }: Connection,
+  { hostPort, hostAddress, containerPort }: PortMapping,
+  container: IpAddress,
+  command: 'ADD' | 'DEL',
+  isLocalAddress: (address: IpAddress) => boolean,
+): boolean {
+  if (original.destinationPort !== hostPort || original.destination === undefined) return false
+  const leadsHere =
+    reply.source !== undefined && equalAddresses(reply.source, container) && reply.sourcePort === containerPort
+  if (command === 'DEL') return leadsHere
+  if (leadsHere) return false
+  return hostAddress === undefined
+    ? isLocalAddress(original.destination)
+    : equalAddresses(hostAddress, original.destination)
+}
+
+/** Whether an address is this host's: others' ports of the same number are none of our business. */
+function isLocal(host: Netlink, address: IpAddress, known: Map<string, boolean>): boolean {
+  const key = address.bytes.join('.')
+  let answer = known.get(key)
+  if (answer === undefined) {
+    try {
+      answer = host.routes.get(address).type === 'local'
+    } catch (error) {
+      if (!isErrno(error, 'ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES')) throw error
+      answer = false
+    }
+    known.set(key, answer)
+  }
+  return answer
+}

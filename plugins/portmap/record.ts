@@ -1,0 +1,100 @@
+/** The record of an attachment: what is in the ruleset for it, in words that JSON has. */
+
+import { stateDirOf } from '../../lib/attachment/state-dir.js'
+import type { Request } from '../../lib/cni/request.js'
+import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
+import { type Conditions, conditionsChain, parseConditions } from '../../lib/ruleset/conditions.js'
+import type { Exposed, ExposedFamily, PortMapping, SourceMode } from '../../lib/ruleset/host-ports-table.js'
+import type { Owner } from '../../lib/ruleset/owner.js'
+import { listRecords, type RecordPlace } from '../../lib/store/record.js'
+import { readDirectory } from '../../lib/sys/file.js'
+
+export const PLUGIN = 'portmap'
+
+/** One family's part. */
+interface RecordedFamily {
+  readonly address: string
+  readonly beside?: string
+  readonly mappings: readonly (Omit<PortMapping, 'hostAddress'> & { readonly hostAddress?: string })[]
+  /** The words of the conditions. */
+  readonly conditions?: readonly string[]
+}
+
+export interface Recorded {
+  readonly mode: SourceMode
+  readonly pod?: string
+  /** The host's end of the container's link. */
+  readonly link?: string
+  readonly families: readonly RecordedFamily[]
+}
+
+/** An attachment's part of the ruleset, and the conditions it needs by the names of their chains. */
+export interface Restored {
+  readonly exposed: Exposed
+  readonly conditions: ReadonlyMap<string, Conditions>
+}
+
+export function placeOf(
+  { config, network }: Pick<Request<{ readonly stateDir?: string }>, 'config' | 'network'>,
+  { containerId, ifName }: { readonly containerId: string; readonly ifName: string },
+): RecordPlace {
+  return { stateDir: stateDirOf(config), plugin: PLUGIN, network, containerId, ifName }
+}
+
+export function recordOf({ owner, mode, families }: Exposed, conditions: ReadonlyMap<string, Conditions>): Recorded {
+  return {
+    mode,
+    ...(owner.pod === undefined ? {} : { pod: owner.pod }),
+    ...(owner.link === undefined ? {} : { link: owner.link }),
+    families: families.map(({ address, beside, mappings, conditions: chain }) => {
+      const words = chain === undefined ? undefined : conditions.get(chain)?.words
+      return {
+        address: formatAddress(address),
+        ...(beside === undefined ? {} : { beside }),
+        mappings: mappings.map(({ hostAddress, ...mapping }) => ({
+          ...mapping,
+          ...(hostAddress === undefined ? {} : { hostAddress: formatAddress(hostAddress) }),
+        })),
+        ...(words === undefined ? {} : { conditions: words }),
+      }
+    }),
+  }
+}
+
+export function restore(owner: Pick<Owner, 'network' | 'containerId' | 'ifName'>, recorded: Recorded): Restored {
+  const { mode, pod, link } = recorded
+  const conditions = new Map<string, Conditions>()
+  const families: ExposedFamily[] = recorded.families.map(({ address, beside, mappings, conditions: words = [] }) => {
+    const parsed = parseAddress(address) as IpAddress
+    const asked = parseConditions('conditions', parsed.family, words)
+    const chain = asked && conditionsChain(asked)
+    if (asked !== undefined && chain !== undefined) conditions.set(chain, asked)
+    return {
+      address: parsed,
+      ...(beside === undefined ? {} : { beside }),
+      mappings: mappings.map(({ hostAddress, ...mapping }) => ({
+        ...mapping,
+        ...(hostAddress === undefined ? {} : { hostAddress: parseAddress(hostAddress) as IpAddress }),
+      })),
+      ...(chain === undefined ? {} : { conditions: chain }),
+    }
+  })
+  const whose = { ...owner, ...(pod === undefined ? {} : { pod }), ...(link === undefined ? {} : { link }) }
+  return { exposed: { owner: whose, mode, families }, conditions }
+}
+
+/** Every attachment that a record of this boot says is mapped, in all networks. */
+export function restoreAll(stateDir: string): { exposed: Exposed[]; conditions: ReadonlyMap<string, Conditions> } {
+  const exposed: Exposed[] = []
+  const conditions = new Map<string, Conditions>()
+  for (const { name: network, kind } of readDirectory(stateDir)) {
+    if (kind !== 'directory') continue
+    for (const { containerId, ifName, content, sameBoot, state } of listRecords<Recorded>(stateDir, PLUGIN, network)) {
+      if (content === undefined || !sameBoot || state !== 'ready') continue
+      const restored = restore({ network, containerId, ifName }, content)
+      exposed.push(restored.exposed)
+      for (const [chain, one] of restored.conditions) conditions.set(chain, one)
+    }
+  }
+  return { exposed, conditions }
+}
