@@ -21,6 +21,8 @@ const options = yargs(hideBin(process.argv))
   .option('reference', { type: 'string', default: REFERENCE_BIN, describe: 'directory of the reference plugins' })
   .option('markdown', { type: 'boolean', default: false, describe: 'print the table for the README' })
   .strict()
+  .version(false)
+  .wrap(100)
   .parseSync()
 
 enterPrivateNamespaces(['/run/netns', '/run/flatnet', '/run/bench'])
