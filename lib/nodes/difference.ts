@@ -12,6 +12,9 @@ import type { Rule } from '../netlink/rules.js'
 import type { Desired, DesiredFdb, DesiredNeighbour, DesiredRoute, DesiredRule, Refusal } from './desired.js'
 import { IPV6_METRIC, OWN_PROTOCOL } from './identity.js'
 
+/** include/uapi/linux/neighbour.h */
+const NUD_PERMANENT = 0x80
+
 /** What the kernel has, of anybody's. */
 export interface Present {
   /** Main table and the tunnel's own. */
@@ -213,8 +216,9 @@ function fdbChanges(wanted: readonly DesiredFdb[], present: readonly FdbEntry[])
   return changes
 }
 
+/** `bridge fdb` sets another bit beside (noarp), so that the state is a number. */
 function isPermanent({ state }: FdbEntry): boolean {
-  return state === 'permanent'
+  return state === 'permanent' || (typeof state === 'number' && (state & NUD_PERMANENT) !== 0)
 }
 
 function leadsTo(found: FdbEntry, { to }: DesiredFdb): boolean {

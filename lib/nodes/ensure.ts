@@ -1,6 +1,7 @@
 /** What ADD, GC and `flatnet sync` do to the node: apply the table, or find that it stands applied. */
 
 import { CniError, ErrorCode, messageOf } from '../cni/error.js'
+import type { AddRequest } from '../cni/request.js'
 import type { Result } from '../cni/result.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { cookieOf } from '../netns/namespace.js'
@@ -9,14 +10,16 @@ import { enableForwarding } from '../sysctl/forwarding.js'
 import { type Application, applyTable } from './apply.js'
 import { stillStands } from './confirm.js'
 import { DEFAULT_STATE_DIR, type Mode, type NodesConfig, readSettings, settingsKey } from './settings.js'
-import { loadTable, tableSource } from './source.js'
+import { loadTable, type Stdin, tableSource } from './source.js'
 import { hereIs, locked, readStamp, removeStamp, type Stamp, stateDirectory } from './state.js'
 import { sweepUnclaimed } from './sweep.js'
 
 /** For ADD: applies the table if anything changed since it was applied last. Many calls at once apply it once. */
-export function ensureNodes(netlink: Netlink, mode: Mode, network: string, config: NodesConfig): Stamp {
+export function ensureNodes(netlink: Netlink, mode: Mode, request: AddRequest<NodesConfig>): Stamp {
+  const { network, config, stdin: bytes, raw } = request
+  const stdin = { bytes, raw }
   const settings = readSettings(mode, network, config)
-  const source = tableSource(network, config)
+  const source = tableSource(network, config, stdin)
   const key = settingsKey(settings, config)
   const directory = stateDirectory(settings)
   const here = hereIs(cookieOf(netlink))
@@ -24,7 +27,8 @@ export function ensureNodes(netlink: Netlink, mode: Mode, network: string, confi
     const stamp = readStamp(directory, here)
     return stamp !== undefined && stillStands(netlink, directory, stamp, key, source) ? stamp : undefined
   }
-  const stamp = standing() ?? locked(directory, () => standing() ?? applyNow(netlink, mode, network, config).stamp)
+  const stamp =
+    standing() ?? locked(directory, () => standing() ?? applyNow(netlink, mode, network, config, stdin).stamp)
   for (const family of stamp.families) enableForwarding(netlink, family)
   return stamp
 }
@@ -37,9 +41,15 @@ export function syncNodes(netlink: Netlink, mode: Mode, network: string, config:
   return application
 }
 
-function applyNow(netlink: Netlink, mode: Mode, network: string, config: Partial<NodesConfig>): Application {
+function applyNow(
+  netlink: Netlink,
+  mode: Mode,
+  network: string,
+  config: Partial<NodesConfig>,
+  stdin?: Stdin,
+): Application {
   const settings = readSettings(mode, network, config)
-  const source = tableSource(network, config)
+  const source = tableSource(network, config, stdin)
   const here = hereIs(cookieOf(netlink))
   // Until it is done, nobody may take an earlier application for this one.
   removeStamp(stateDirectory(settings))

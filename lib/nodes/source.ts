@@ -3,12 +3,20 @@
 import { CniError, ErrorCode, messageOf } from '../cni/error.js'
 import { wallClock } from '../sys/clock.js'
 import { readText, stat } from '../sys/file.js'
-import { sha256Hex } from '../sys/text.js'
+import { decodeUtf8, sha256Hex } from '../sys/text.js'
 import type { NodesConfig } from './settings.js'
 import { DEFAULT_STATE_DIR } from './settings.js'
 import { type Node, parseTable } from './table.js'
 
-export type TableSource = { readonly inline: unknown } | { readonly file: string }
+export type TableSource =
+  | { readonly inline: unknown /** The configuration as it came, where it did. */; readonly stdin: Stdin | undefined }
+  | { readonly file: string }
+
+/** A configuration as bytes, and parsed with its keys in their order. */
+export interface Stdin {
+  readonly bytes: Uint8Array
+  readonly raw: Record<string, unknown>
+}
 
 /** What the table was when it was applied. */
 export interface TableMark {
@@ -23,8 +31,8 @@ export interface TableMark {
 /** Longest step of a filesystem's clock (FAT: 2 s). */
 const CLOCK_STEP = 2000
 
-/** Throws code 7 for two sources. */
-export function tableSource(network: string, config: Partial<NodesConfig>): TableSource {
+/** Throws code 7 for two sources. `stdin` makes it cheaper to see that an inline table is the same as before. */
+export function tableSource(network: string, config: Partial<NodesConfig>, stdin?: Stdin): TableSource {
   if (config.nodes !== undefined && config.nodesFile !== undefined) {
     throw new CniError(
       ErrorCode.InvalidConfig,
@@ -32,7 +40,7 @@ export function tableSource(network: string, config: Partial<NodesConfig>): Tabl
       'the table of nodes comes from one place: remove one of them',
     )
   }
-  if (config.nodes !== undefined) return { inline: config.nodes }
+  if (config.nodes !== undefined) return { inline: config.nodes, stdin }
   return { file: config.nodesFile ?? `${config.stateDir ?? DEFAULT_STATE_DIR}/${network}/nodes.json` }
 }
 
@@ -43,7 +51,7 @@ export function placeOf(source: TableSource): string {
 
 /** Whether the table is certainly the one of `mark`. Cheap for a file: one stat, most of the time. */
 export function isUnchanged(source: TableSource, mark: TableMark): boolean {
-  if (!('file' in source)) return mark.file === '' && digestOf(JSON.stringify(source.inline)) === mark.digest
+  if (!('file' in source)) return mark.file === '' && inlineDigest(source) === mark.digest
   const identity = fileIdentity(source.file)
   if (identity === undefined || identity.text !== mark.file) return false
   if (mark.settled) return true
@@ -59,7 +67,7 @@ export interface LoadedTable {
 /** Reads and checks the table. Throws code 11 where its file is missing or half-written, code 7 where it is wrong. */
 export function loadTable(network: string, source: TableSource): LoadedTable {
   if (!('file' in source)) {
-    const mark = { file: '', digest: digestOf(JSON.stringify(source.inline)), settled: true }
+    const mark = { file: '', digest: inlineDigest(source), settled: true }
     return { nodes: parseTable(source.inline), mark }
   }
   const { file } = source
@@ -100,6 +108,26 @@ function fileIdentity(file: string): { readonly text: string; readonly modified:
   }
 }
 
-function digestOf(text: string): string {
+function digestOf(text: string | Uint8Array): string {
   return sha256Hex(text)
+}
+
+function inlineDigest({ inline, stdin }: Extract<TableSource, { inline: unknown }>): string {
+  return digestOf((stdin === undefined ? undefined : bytesOfTable(stdin)) ?? JSON.stringify(inline))
+}
+
+/**
+ * The bytes of the configuration that hold the table, and perhaps more: from its key to the next one's. Found by two
+ * searches, because writing a thousand nodes as JSON again takes longer than reading them did. Undefined where the
+ * keys are not found once each.
+ */
+export function bytesOfTable({ bytes, raw }: Stdin): Uint8Array | undefined {
+  const text = decodeUtf8(bytes)
+  if (text === undefined || text.length !== bytes.length) return undefined // positions must be the same in both
+  const keys = Object.keys(raw)
+  const next = keys[keys.indexOf('nodes') + 1]
+  const start = text.indexOf('"nodes"')
+  const end = next === undefined ? text.length : text.lastIndexOf(JSON.stringify(next))
+  if (start < 0 || end < start || text.indexOf('"nodes"', start + 1) >= 0) return undefined
+  return bytes.subarray(start, end)
 }

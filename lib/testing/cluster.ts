@@ -6,8 +6,8 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Answer, BIN, type Command, call, expectSuccess, type Json } from './cni.js'
-import { Netns, type Owner } from './netns.js'
+import { type Answer, BIN, type Command, call, environment, expectSuccess, type Json } from './cni.js'
+import { Netns, type Output, type Owner } from './netns.js'
 
 export interface NodeSpec {
   readonly name: string
@@ -61,7 +61,7 @@ export class ClusterNode {
 
   constructor(
     readonly t: Owner,
-    readonly spec: NodeSpec,
+    public spec: NodeSpec,
     readonly host: Netns,
     readonly options: ClusterOptions,
   ) {
@@ -153,6 +153,49 @@ export class ClusterNode {
   /** ADD that must succeed, for a new pod unless one is given. */
   add(plugin: Json, pod = this.makePod()): Answer {
     return expectSuccess(`ADD on ${this.name}`, this.call('ADD', plugin, pod))
+  }
+
+  /** As `call`, beside others. */
+  start(command: Command, plugin: Json, pod: Pod): Promise<Output> {
+    const config = { ...this.config(plugin), prevResult: pod.prevResult }
+    const request = { command, host: this.host, config, netns: pod.netns, containerId: pod.id, ifName: pod.ifName }
+    const child = this.host.start([`${BIN}/${config.type}`], { env: environment(request) })
+    child.stdin?.end(JSON.stringify(config))
+    let stdout = ''
+    let stderr = ''
+    child.stdout?.on('data', (data) => {
+      stdout += String(data)
+    })
+    child.stderr?.on('data', (data) => {
+      stderr += String(data)
+    })
+    return new Promise((resolve) => child.on('close', (status) => resolve({ status: status ?? 128, stdout, stderr })))
+  }
+
+  /** The node has other addresses from now on. */
+  readdress(addresses: readonly string[]): void {
+    for (const address of this.spec.addresses) this.host.run('ip', 'addr', 'del', address, 'dev', 'eth0')
+    this.spec = { ...this.spec, addresses }
+    this.address()
+  }
+
+  /** Gives the uplink its addresses, and default routes to a router that may come later. */
+  address(): void {
+    const { addresses, segment = 0 } = this.spec
+    for (const address of addresses) {
+      const six = address.includes(':')
+      this.host.run('ip', 'addr', 'replace', address, 'dev', 'eth0', ...nodad(address))
+      const gateway = six ? `fd09:${segment}::fe` : `10.9.${segment}.254`
+      this.host.run('ip', six ? '-6' : '-4', 'route', 'replace', 'default', 'via', gateway, 'dev', 'eth0')
+    }
+  }
+
+  /** The node's pods have other addresses from now on: the bridge is renumbered, and the pods go. */
+  renumber(podCIDRs: readonly string[]): void {
+    for (const cidr of this.spec.podCIDRs) this.host.run('ip', 'addr', 'del', onBridge(cidr), 'dev', 'cni0')
+    for (const cidr of podCIDRs) this.host.run('ip', 'addr', 'add', onBridge(cidr), 'dev', 'cni0', ...nodad(cidr))
+    this.spec = { ...this.spec, podCIDRs }
+    for (const { netns } of this.pods.splice(0)) netns.remove()
   }
 
   sync(plugin: Json): Answer {
@@ -254,14 +297,10 @@ export class Cluster {
     const host = makeNetns(this.t, spec.name)
     if (this.options.strict === true)
       host.run('sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.default.rp_filter=1')
-    this.#plug(host, segment, 'eth0', spec.addresses)
-    for (const address of spec.addresses) {
-      const six = address.includes(':')
-      const gateway = six ? `fd09:${segment}::fe` : `10.9.${segment}.254`
-      // Known from the beginning: a second segment may come later.
-      host.run('ip', six ? '-6' : '-4', 'route', 'add', 'default', 'via', gateway, 'dev', 'eth0')
-    }
-    host.run('ip', 'link', 'add', 'cni0', 'mtu', String(this.options.mtu ?? 1500), 'type', 'bridge')
+    this.#plug(host, segment, 'eth0', [])
+    // A hardware address of its own: else it would be that of some pod's link, and change with the pods.
+    const mac = `02:00:00:00:00:${(this.nodes.length + 1).toString(16).padStart(2, '0')}`
+    host.run('ip', 'link', 'add', 'cni0', 'address', mac, 'mtu', String(this.options.mtu ?? 1500), 'type', 'bridge')
     host.run('ip', 'link', 'set', 'cni0', 'up')
     for (const cidr of spec.podCIDRs) {
       const [base = '', length] = cidr.split('/')
@@ -276,6 +315,7 @@ export class Cluster {
       )
     }
     const node = new ClusterNode(this.t, spec, host, this.options)
+    node.address()
     this.nodes.push(node)
     return node
   }
@@ -320,6 +360,16 @@ function silent(from: Netns, name: string, targets: readonly string[]): string[]
     .split('\n')
     .filter((line) => line !== '')
     .map((to) => `${name} -> ${to}`)
+}
+
+function nodad(address: string): string[] {
+  return address.includes(':') ? ['nodad'] : []
+}
+
+/** The bridge's address in a pod CIDR. */
+function onBridge(cidr: string): string {
+  const [base = '', length] = cidr.split('/')
+  return `${nth(base, 1)}/${length}`
 }
 
 /** The n-th address of a subnet with this base. */

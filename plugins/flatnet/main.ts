@@ -18,7 +18,7 @@ const COMMANDS: { readonly [name: string]: (words: readonly string[]) => number 
 
 /** The exit status: 0 done, 1 failed, 2 not understood. */
 export function main(): number {
-  const [name = 'help', ...words] = commandLine().slice(1)
+  const [name = 'help', ...words] = commandLine()
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (name === '--help' || name === '-h') return print(USAGE)
   if (command !== undefined) return command(words)

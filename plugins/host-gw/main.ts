@@ -21,9 +21,9 @@ export const { main, delegate } = definePlugin<NodesConfig>({ name: MODE, schema
 export { schema }
 export const sync = syncNodes
 
-function add({ network, config, prevResult }: AddRequest<NodesConfig>): Result {
-  const previous = requirePrevious(MODE, prevResult)
-  ensureNodes(openHost(), MODE, network, config)
+function add(request: AddRequest<NodesConfig>): Result {
+  const previous = requirePrevious(MODE, request.prevResult)
+  ensureNodes(openHost(), MODE, request)
   return previous
 }
 

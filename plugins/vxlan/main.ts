@@ -22,11 +22,11 @@ export const { main, delegate } = definePlugin<NodesConfig>({ name: MODE, schema
 export { schema }
 export const sync = syncNodes
 
-function add({ network, config, netns, prevResult }: AddRequest<NodesConfig>): Result {
-  const previous = requirePrevious(MODE, prevResult)
+function add(request: AddRequest<NodesConfig>): Result {
+  const previous = requirePrevious(MODE, request.prevResult)
   const host = openHost()
-  const { podMtu } = ensureNodes(host, MODE, network, config)
-  return podMtu === undefined ? previous : limitMtu(previous, netns, host, podMtu)
+  const { podMtu } = ensureNodes(host, MODE, request)
+  return podMtu === undefined ? previous : limitMtu(previous, request.netns, host, podMtu)
 }
 
 function check({ network, config, netns, prevResult }: CheckRequest<NodesConfig>): void {
