@@ -100,9 +100,18 @@ impl Archive {
         Ok(Archive { fd, names, code, map, image, build_id })
     }
 
-    /// The bytes of a section. Bytecode carries a checksum of its own, which the engine verifies.
-    pub fn read(&self, section: Section) -> Result<Vec<u8>, &'static str> {
-        pread(self.fd, section.offset, section.length as usize)
+    /// The bytes of a section, mapped for good: a copy would leave a hole in an image. Bytecode carries
+    /// a checksum of its own, which the engine verifies.
+    pub fn read(&self, section: Section) -> Result<&'static [u8], &'static str> {
+        let length = (section.offset + section.length) as usize;
+        unsafe {
+            let at = libc::mmap(std::ptr::null_mut(), length.max(1), libc::PROT_READ, libc::MAP_PRIVATE, self.fd, 0);
+            if at == libc::MAP_FAILED {
+                return Err("the executable cannot be mapped: out of memory");
+            }
+            let file = std::slice::from_raw_parts(at.cast::<u8>(), length);
+            Ok(&file[section.offset as usize..])
+        }
     }
 
     /// The plugin that `called` means: its exact name, or the longest known name that stands in it

@@ -358,7 +358,7 @@ unsafe extern "C" fn load(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *m
 
 /// `lineMap(): string`
 unsafe extern "C" fn line_map(ctx: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue, _: c_int) -> JSValue {
-    unsafe { archive().read(archive().map).map_or(qjs::JS_UNDEFINED, |map| text(ctx, &map)) }
+    unsafe { archive().read(archive().map).map_or(qjs::JS_UNDEFINED, |map| text(ctx, map)) }
 }
 
 /// `env(name): string | Uint8Array | undefined`: bytes where the value is not UTF-8.

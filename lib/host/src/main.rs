@@ -82,7 +82,7 @@ fn evaluate(archive: &Archive) -> image::Restored {
     unsafe {
         engine::set_stack(qjs::JS_GetRuntime(context));
         let door = door::build(context);
-        let exports = engine::evaluate(context, &code);
+        let exports = engine::evaluate(context, code);
         if !qjs::JS_IsObject(exports) {
             fail_with_exception(context);
         }
