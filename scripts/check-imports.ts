@@ -15,7 +15,8 @@ const STOREYS: readonly (readonly string[])[] = [
   ['store', 'netlink', 'ethernet'],
   ['sysctl', 'cni'],
   ['netns'],
-  ['nodes', 'ruleset'],
+  ['ruleset', 'attachment'],
+  ['nodes'],
 ]
 
 const PLATFORM = ['process.', 'Buffer.', 'console.', 'setTimeout(', 'setInterval(', 'new RegExp(', 'async ', 'await ']

@@ -1,26 +1,31 @@
 /**
  * Who held which address when the store was last read from end to end: a hash table in one file, so
  * that among any number of leases one attachment's are found by three reads. It is only a hint: each
- * answer is confirmed by the lease file itself.
+ * answer is confirmed by the lease file itself. One of an earlier boot is not trusted, because a power cut
+ * may have torn it.
  *
- * Format, little-endian: magic 4, number of buckets 4, for each bucket and one beyond the index of its
- * first entry 4, then the entries: tag 4, address 16 (IPv4 as IPv4-mapped).
+ * Format, little-endian: magic 4, number of buckets 4, SHA-256 of the boot's id (its first 8 bytes); for
+ * each bucket and one beyond, the index of its first entry 4; then the entries: the second word of the
+ * lease's digest 4, address 16 (IPv4 as IPv4-mapped). The first word of the digest chooses the bucket.
  */
 
 import type { IpAddress } from '../../lib/ip/address.js'
 
 const MAGIC = 0x31636c66 // "flc1"
-const HEADER = 8
+const HEADER = 16
 const ENTRY = 20
 /** Entries a bucket holds on average. */
 const LOAD = 8
 
-/** Collects leases and lays them out. A lease's digest is SHA-256 of its file's trimmed content. */
-export function buildCatalogue(): {
+export interface CatalogueBuilder {
+  /** `digest` is SHA-256 of the lease file's trimmed content. */
   add(digest: Uint8Array, address: IpAddress): void
   readonly size: () => number
-  finish(): Uint8Array
-} {
+  /** The file's bytes. `boot` is SHA-256 of this boot's id. */
+  finish(boot: Uint8Array): Uint8Array
+}
+
+export function buildCatalogue(): CatalogueBuilder {
   let length = 0
   let digests = new Uint32Array(128)
   let addresses = new Uint8Array(1024)
@@ -36,7 +41,7 @@ export function buildCatalogue(): {
       length++
     },
     size: () => length,
-    finish() {
+    finish(boot) {
       const buckets = Math.max(1, Math.ceil(length / LOAD))
       const next = new Uint32Array(buckets + 1)
       for (let at = 0; at < length; at++) increment(next, ((digests[at * 2] as number) % buckets) + 1, 1)
@@ -46,6 +51,7 @@ export function buildCatalogue(): {
       const view = new DataView(file.buffer)
       view.setUint32(0, MAGIC, true)
       view.setUint32(4, buckets, true)
+      file.set(boot.subarray(0, 8), 8)
       for (let at = 0; at <= buckets; at++) view.setUint32(HEADER + at * 4, next[at] as number, true)
       for (let at = 0; at < length; at++) {
         const bucket = (digests[at * 2] as number) % buckets
@@ -74,21 +80,23 @@ function grown<T extends Uint8Array | Uint32Array>(from: T, to: T): T {
 }
 
 /**
- * The addresses of the leases with these digests, maybe among others. `read(offset, length)` gives that part of the file,
- * shorter at its end. Nothing is found in a damaged file.
+ * The addresses of the leases with these digests, maybe among others; undefined where the file is
+ * damaged or not of this boot. `read(offset, length)` gives that part of it, shorter at its end.
  */
 export function searchCatalogue(
   read: (offset: number, length: number) => Uint8Array,
   digests: readonly Uint8Array[],
-): IpAddress[] {
-  const header = viewOf(read(0, HEADER))
-  if (header.byteLength < HEADER || header.getUint32(0, true) !== MAGIC) return []
-  const buckets = header.getUint32(4, true)
-  if (buckets === 0) return []
+  boot: Uint8Array,
+): IpAddress[] | undefined {
+  const header = read(0, HEADER)
+  if (header.length < HEADER || viewOf(header).getUint32(0, true) !== MAGIC) return undefined
+  for (let at = 0; at < 8; at++) if (header[at + 8] !== boot[at]) return undefined
+  const buckets = viewOf(header).getUint32(4, true)
+  if (buckets === 0) return undefined
   const found: IpAddress[] = []
   for (const digest of digests) {
     const bounds = viewOf(read(HEADER + (wordOf(digest, 0) % buckets) * 4, 8))
-    if (bounds.byteLength < 8) continue
+    if (bounds.byteLength < 8) return undefined
     const first = bounds.getUint32(0, true)
     const size = (bounds.getUint32(4, true) - first) * ENTRY
     if (size <= 0 || size > 1 << 20) continue

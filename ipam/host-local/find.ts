@@ -2,10 +2,11 @@
 
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { createFile, withDirectory } from '../../lib/store/atomic.js'
+import { bootId } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { close, open, readAt, unlink } from '../../lib/sys/file.js'
 import { encodeUtf8, sha256 } from '../../lib/sys/text.js'
-import { buildCatalogue, searchCatalogue } from './catalogue.js'
+import { buildCatalogue, type CatalogueBuilder, searchCatalogue } from './catalogue.js'
 import { eachLease, formatHolder, type Holder, leaseNames, readHolder } from './leases.js'
 import { type LeaseRecord, readRecord, recordName, recordPaths, removeRecord } from './records.js'
 import type { Store } from './store.js'
@@ -40,7 +41,8 @@ export function findLeases(store: Store, holder: Holder, enough: (exact: readonl
   }
   for (const address of record?.addresses ?? []) confirm(parseAddress(address))
   if (enough(found.exact)) return found
-  const candidates = store.complete ? fromCatalogue(store, holder) : scan(store, holder)
+  const known = store.complete ? fromCatalogue(store, holder) : undefined
+  const candidates = known ?? scan(store, holder)
   for (const address of candidates) confirm(address)
   return found
 }
@@ -53,7 +55,8 @@ function contentsOf(holder: Holder): Uint8Array[] {
   return [encodeUtf8(formatHolder(holder)), encodeUtf8(holder.containerId)]
 }
 
-function fromCatalogue(store: Store, holder: Holder): IpAddress[] {
+/** Undefined where the catalogue is not to be trusted. */
+function fromCatalogue(store: Store, holder: Holder): IpAddress[] | undefined {
   const path = cataloguePath(store)
   let fd: number
   try {
@@ -67,7 +70,7 @@ function fromCatalogue(store: Store, holder: Holder): IpAddress[] {
       const buffer = new Uint8Array(length)
       return buffer.subarray(0, readAt(fd, buffer, offset, path))
     }
-    return searchCatalogue(read, contentsOf(holder).map(sha256))
+    return searchCatalogue(read, contentsOf(holder).map(sha256), sha256(encodeUtf8(bootId())))
   } finally {
     close(fd)
   }
@@ -82,6 +85,7 @@ function scan(store: Store, holder: Holder): IpAddress[] {
   const mine: IpAddress[] = []
   const catalogue = buildCatalogue()
   const names = leaseNames(store.directory)
+  store.complete = false
   eachLease(store.directory, names, (address, content) => {
     const digest = sha256(content)
     catalogue.add(digest, address)
@@ -112,13 +116,13 @@ function dropOrphans(store: Store, leases: number): void {
 }
 
 /** Puts a new catalogue, or none, in the place of the old. A kill in between leaves the store unsealed. */
-export function saveCatalogue(store: Store, catalogue: ReturnType<typeof buildCatalogue> | undefined): void {
+export function saveCatalogue(store: Store, catalogue: CatalogueBuilder | undefined): void {
   const path = cataloguePath(store)
   store.complete = true
   store.changed = true
   unlink(path)
   if (catalogue === undefined) return
-  withDirectory(store.side, () => createFile(path, catalogue.finish()))
+  withDirectory(store.side, () => createFile(path, catalogue.finish(sha256(encodeUtf8(bootId())))))
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

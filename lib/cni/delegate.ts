@@ -51,8 +51,9 @@ export function findDelegate(type: string, request: Request<unknown> & Attachmen
       try {
         return fromAnyVersion(execute('ADD'), request.cniVersion, `the result of IPAM plugin ${type}`)
       } catch (error) {
-        // A transaction of our own undid itself. A stranger's may have left something.
-        if (!own) attempt(() => spawned(path, 'DEL', request))
+        // A transaction of our own undid itself, unless the signal came between its end and our knowing of it.
+        // A stranger's may have left something.
+        if (!own || (error as { name?: unknown }).name === 'Interrupted') attempt(() => execute('DEL'))
         throw error
       }
     },

@@ -81,7 +81,14 @@ function main<C extends NetworkConfig>(plugin: Plugin<C>): number {
 
 /** The only writer of stdout. */
 function print(value: Json): void {
-  writeAll(1, encodeUtf8(`${JSON.stringify(value)}\n`), 'stdout')
+  const bytes = encodeUtf8(`${JSON.stringify(value)}\n`)
+  try {
+    writeAll(1, bytes, 'stdout')
+  } catch (error) {
+    // A stop signal, in place of the first write: what is done is done, and must be told.
+    if ((error as { name?: unknown }).name !== 'Interrupted') throw error
+    writeAll(1, bytes, 'stdout')
+  }
 }
 
 function readStdin(): Uint8Array {

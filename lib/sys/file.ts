@@ -68,8 +68,14 @@ export function link(from: string, to: string): void {
   checked(door().sys.linkat(AT_FDCWD, from, AT_FDCWD, to, 0), 'link', to)
 }
 
+/** A stop signal is raised in place of a system call, once; a lock must not be kept by that. */
 export function close(fd: number): void {
-  door().sys.close(fd)
+  try {
+    door().sys.close(fd)
+  } catch (error) {
+    door().sys.close(fd)
+    throw error
+  }
 }
 
 /** Reads until the end of file. Throws `EFBIG` past `limit` bytes. */

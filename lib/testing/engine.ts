@@ -19,9 +19,12 @@ export async function packForEngine(module: string, directory: string, name: str
   const local = /^export \{ (\w+) as main \};$/m.exec(code)?.[1]
   if (local === undefined) throw new Error(`${module} exports no main`)
   const body = code.replace(/^export \{.*\};$/m, '')
-  writeFileSync(bundle, `(function () { 'use strict'; ${body}\nreturn { main: ${local} } })()\n`)
+  writeFileSync(
+    bundle,
+    `(function () { 'use strict'; ${body}\nreturn { plugins: { '${name}': { main: ${local} } } } })()\n`,
+  )
   writeFileSync(map, '')
   const host = resolve('lib/host/target/release')
-  execFileSync(`${host}/flatnet-pack`, [`${host}/flatnet-host`, executable, name, bundle, map])
+  execFileSync(`${host}/flatnet-pack`, [`${host}/flatnet-host`, executable, bundle, map, name])
   return executable
 }

@@ -17,7 +17,7 @@ import { type Attached, placeOf } from './attached.js'
 import { checkAddresses, checkRoutes } from './check-container.js'
 import { type BridgeConfig, type Settings, settingsOf } from './config.js'
 import { detach } from './detach.js'
-import { gatewayFor, gatewayPrefixes } from './gateway.js'
+import { gatewayPrefixes } from './gateway.js'
 import { type Address, addressesOf } from './routes.js'
 
 const IFF_PROMISC = 0x100
@@ -157,7 +157,7 @@ function checkGateway(
     differs(`${name} is gone`)
     return
   }
-  const wanted = gatewayPrefixes(addresses.map((address) => ({ ...address, gateway: gatewayFor(address) })))
+  const wanted = gatewayPrefixes(addresses)
   for (const family of [4, 6] as const) {
     const ofFamily = wanted.filter(({ address }) => address.family === family)
     if (ofFamily.length === 0) continue

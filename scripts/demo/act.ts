@@ -6,5 +6,5 @@ export interface Act {
   /** As the command line calls it. */
   readonly name: string
   readonly summary: string
-  play(stage: Stage, options: { readonly pods: number }): void
+  play(stage: Stage, options: { readonly pods: number }): void | Promise<void>
 }

@@ -13,7 +13,7 @@ export class Stage {
   }
 
   say(...lines: string[]): void {
-    for (const line of lines) console.log(line === '' ? '' : `  ${line}`)
+    for (const line of lines) console.log(`  ${line}`.trimEnd())
   }
 
   title(name: string, summary: string): void {

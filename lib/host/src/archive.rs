@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! host executable | code | line map | names, joined by newlines | padding | image | footer
-//! section: offset u64, length u64
+//! section: offset u64, length u64; code and line map are their size u64, then raw deflate
 //! footer:  code, line map, names, image: a section each; checksum u64 of what precedes it here and of
 //!          the names; build ID [16]; magic [8]
 //! ```
@@ -13,6 +13,7 @@
 //! A start reads footer and names and maps the image (image.rs). The code is read where there is no
 //! image, or where line numbers are wanted.
 
+use miniz_oxide::inflate;
 use std::ffi::CStr;
 
 pub const MAGIC: &[u8; 8] = b"flatnet\x01";
@@ -49,6 +50,18 @@ pub fn checksum(bytes: &[u8]) -> u64 {
         h = (h ^ b as u64).wrapping_mul(K).rotate_left(29);
     }
     h
+}
+
+const DAMAGED: &str = "the executable is damaged: its code cannot be inflated";
+
+/// Private memory for good: of a file, or empty.
+fn map(fd: i32, length: usize) -> Option<&'static mut [u8]> {
+    let flags = libc::MAP_PRIVATE | if fd < 0 { libc::MAP_ANONYMOUS } else { 0 };
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    unsafe {
+        let at = libc::mmap(std::ptr::null_mut(), length.max(1), prot, flags, fd, 0);
+        if at == libc::MAP_FAILED { None } else { Some(std::slice::from_raw_parts_mut(at.cast::<u8>(), length)) }
+    }
 }
 
 fn pread(fd: i32, offset: u64, length: usize) -> Result<Vec<u8>, &'static str> {
@@ -100,18 +113,19 @@ impl Archive {
         Ok(Archive { fd, names, code, map, image, build_id })
     }
 
-    /// The bytes of a section, mapped for good: a copy would leave a hole in an image. Bytecode carries
-    /// a checksum of its own, which the engine verifies.
+    /// The bytes of a deflated section, outside the arena: inside they would leave a hole in an image.
+    /// Bytecode carries a checksum of its own, which the engine verifies.
     pub fn read(&self, section: Section) -> Result<&'static [u8], &'static str> {
         let length = (section.offset + section.length) as usize;
-        unsafe {
-            let at = libc::mmap(std::ptr::null_mut(), length.max(1), libc::PROT_READ, libc::MAP_PRIVATE, self.fd, 0);
-            if at == libc::MAP_FAILED {
-                return Err("the executable cannot be mapped: out of memory");
-            }
-            let file = std::slice::from_raw_parts(at.cast::<u8>(), length);
-            Ok(&file[section.offset as usize..])
+        let file: &[u8] = map(self.fd, length).ok_or("the executable cannot be mapped: out of memory")?;
+        let (size, deflated) = file[section.offset as usize..].split_at_checked(8).ok_or(DAMAGED)?;
+        let size = u64::from_le_bytes(size.try_into().unwrap()) as usize;
+        if size > 64 << 20 {
+            return Err(DAMAGED);
         }
+        let bytes = map(-1, size).ok_or("no memory for the plugin's code")?;
+        let count = inflate::decompress_slice_iter_to_slice(bytes, [deflated].into_iter(), false, true);
+        if count == Ok(size) { Ok(bytes) } else { Err(DAMAGED) }
     }
 
     /// The plugin that `called` means: its exact name, or the longest known name that stands in it
@@ -128,7 +142,15 @@ impl Archive {
     }
 }
 
-/// Builds the bytes that follow the host executable. `base` is the host's own length.
+/// A section as `Archive::read` expects it.
+pub fn deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut out = (bytes.len() as u64).to_le_bytes().to_vec();
+    out.extend(miniz_oxide::deflate::compress_to_vec(bytes, 10));
+    out
+}
+
+/// Builds the bytes that follow the host executable. `base` is the host's own length; `code` and `map`
+/// are deflated.
 pub fn pack(base: u64, names: &[String], code: &[u8], map: &[u8], image: &[u8], build_id: [u8; 16]) -> Vec<u8> {
     const PAGE: u64 = 65536; // the largest of any architecture we build for
     let names = names.join("\n");

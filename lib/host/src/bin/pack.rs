@@ -57,7 +57,7 @@ fn main() {
     let temporary = format!("{output}.new");
     let write = |code: &[u8], image: &[u8]| {
         let mut out = host.clone();
-        out.extend(archive::pack(host.len() as u64, names, code, &map, image, build_id));
+        out.extend(archive::pack(host.len() as u64, names, &archive::deflate(code), &archive::deflate(&map), image, build_id));
         fs::write(&temporary, &out).expect("write");
         fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).expect("chmod");
     };
