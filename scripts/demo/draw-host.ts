@@ -44,6 +44,6 @@ function insidePod(pod: Pod): string[] {
   const addresses = links.flatMap(({ name, addresses }) =>
     addresses.map((address, at) => `${paint('cyan', (at === 0 ? name : '').padEnd(room))} ${address}`),
   )
-  const routes = routesOf(pod.netns).map(({ to, via }) => paint('dim', `${to} via ${via}`))
+  const routes = routesOf(pod.netns).map(({ to, via }) => paint('dim', `${to} → ${via}`))
   return [...addresses, ...routes]
 }

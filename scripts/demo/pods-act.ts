@@ -21,7 +21,7 @@ export const podsAct: Act = {
     const host = new Host(stage, 'node', conflist)
     for (let at = 0; at < pods; at++) host.attach(`pod-${String.fromCharCode(97 + at)}`)
 
-    stage.say(...drawHost(host, (process.stdout.columns ?? 122) - 2), '')
+    stage.say(...drawHost(host, (process.stdout.columns || 122) - 2), '')
     stage.say(paint('dim', `${host.dataDir}/${conflist.name}`))
     stage.say(...leaseTable(host).split('\n'), '')
     const bridge = interfacesOf(host.netns).find(({ kind }) => kind === 'bridge')
@@ -35,7 +35,7 @@ export const podsAct: Act = {
 
     stage.claim(answered === sent, `${answered} of ${sent} pings answered`)
     host.check()
-    stage.claim(true, `CHECK finds all ${pods} pods as ADD left them`)
+    stage.claim(true, `CHECK finds every pod as ADD left it`)
     removeAndVerify(stage, [host])
   },
 }
