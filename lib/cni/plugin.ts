@@ -85,9 +85,8 @@ function print(value: Json): void {
   try {
     writeAll(1, bytes, 'stdout')
   } catch (error) {
-    // A stop signal, in place of the first write: what is done is done, and must be told.
+    // A stop signal that came too late: what is done is done, and has been told.
     if ((error as { name?: unknown }).name !== 'Interrupted') throw error
-    writeAll(1, bytes, 'stdout')
   }
 }
 

@@ -103,12 +103,20 @@ export function read(fd: number, buffer: Uint8Array, subject = `descriptor ${fd}
   }
 }
 
-/** Writes every byte. */
+/** Writes every byte. A stop signal that is raised meanwhile is thrown when all is written. */
 export function writeAll(fd: number, bytes: Uint8Array, subject = `descriptor ${fd}`): void {
+  let stopped: unknown
   for (let at = 0; at < bytes.length; ) {
-    const n = door().sys.write(fd, bytes.subarray(at), bytes.length - at)
+    let n = -4
+    try {
+      n = door().sys.write(fd, bytes.subarray(at), bytes.length - at)
+    } catch (error) {
+      if ((error as { name?: unknown }).name !== 'Interrupted') throw error
+      stopped = error
+    }
     if (n !== -4) at += checked(n, 'write', subject)
   }
+  if (stopped !== undefined) throw stopped
 }
 
 /** Writes `bytes` at `offset` with one call, so that a kill leaves all of it or nothing (within a page). */
