@@ -13,8 +13,11 @@
 //! A start reads footer and names and maps the image (image.rs). The code is read where there is no
 //! image, or where line numbers are wanted.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
 use miniz_oxide::inflate;
-use std::ffi::CStr;
 
 pub const MAGIC: &[u8; 8] = b"flatnet\x01";
 pub const FOOTER: usize = 4 * 16 + 8 + 16 + 8;
@@ -59,8 +62,8 @@ fn map(fd: i32, length: usize) -> Option<&'static mut [u8]> {
     let flags = libc::MAP_PRIVATE | if fd < 0 { libc::MAP_ANONYMOUS } else { 0 };
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     unsafe {
-        let at = libc::mmap(std::ptr::null_mut(), length.max(1), prot, flags, fd, 0);
-        if at == libc::MAP_FAILED { None } else { Some(std::slice::from_raw_parts_mut(at.cast::<u8>(), length)) }
+        let at = libc::mmap(core::ptr::null_mut(), length.max(1), prot, flags, fd, 0);
+        if at == libc::MAP_FAILED { None } else { Some(core::slice::from_raw_parts_mut(at.cast::<u8>(), length)) }
     }
 }
 
@@ -68,9 +71,8 @@ fn pread(fd: i32, offset: u64, length: usize) -> Result<Vec<u8>, &'static str> {
     let mut bytes: Vec<u8> = Vec::with_capacity(length);
     while bytes.len() < length {
         let at = bytes.len();
-        let n = unsafe {
-            libc::pread(fd, bytes.as_mut_ptr().add(at).cast(), length - at, (offset as usize + at) as i64)
-        };
+        let n =
+            unsafe { libc::pread(fd, bytes.as_mut_ptr().add(at).cast(), length - at, (offset as usize + at) as i64) };
         if n <= 0 {
             return Err("the executable is truncated");
         }
@@ -157,7 +159,7 @@ pub fn pack(base: u64, names: &[String], code: &[u8], map: &[u8], image: &[u8], 
     let mut out = Vec::new();
     let mut footer = Vec::new();
     for bytes in [code, map, names.as_bytes(), image] {
-        if std::ptr::eq(bytes, image) && !image.is_empty() {
+        if core::ptr::eq(bytes, image) && !image.is_empty() {
             out.resize(((base + out.len() as u64).next_multiple_of(PAGE) - base) as usize, 0);
         }
         footer.extend((base + out.len() as u64).to_le_bytes());

@@ -3,8 +3,8 @@
 //!
 //! Blocks carry their capacity in front; freed ones wait in a list for their size. One thread only.
 
-use std::alloc::{GlobalAlloc, Layout};
-use std::ptr::null_mut;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::null_mut;
 
 /// Below 512 GiB, so that it exists on arm64 kernels with 39-bit addresses; far from where Linux puts
 /// executables, heaps and mappings by itself.
@@ -155,7 +155,7 @@ pub unsafe fn resize(block: *mut u8, size: usize) -> *mut u8 {
         }
         let moved = allocate(size);
         if !moved.is_null() {
-            std::ptr::copy_nonoverlapping(block, moved, had);
+            core::ptr::copy_nonoverlapping(block, moved, had);
             release(block);
         }
         moved

@@ -7,11 +7,14 @@
 
 use crate::archive::Archive;
 use crate::last_words;
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec;
+use core::ffi::{CStr, c_char, c_int, c_long};
+use core::sync::atomic::Ordering;
 use libc::*;
 use rquickjs::qjs::{self, JSContext, JSValue};
 use sha2::{Digest, Sha256, Sha512};
-use std::ffi::{CStr, CString, c_char, c_int, c_long};
-use std::sync::atomic::Ordering;
 
 /// `door.sys.<name>`: forwarded as they are.
 static CALLS: &[(&CStr, c_long)] = &[
@@ -69,6 +72,14 @@ static mut ARCHIVE: Option<&'static Archive> = None;
 /// The exports of every plugin, by name.
 static mut PLUGINS: JSValue = qjs::JS_UNDEFINED;
 
+/// The command line as the kernel gave it.
+static mut ARGUMENTS: (c_int, *const *const c_char) = (0, core::ptr::null());
+
+/// Remembers the command line for `door.arguments()`.
+pub fn set_arguments(argc: c_int, argv: *const *const c_char) {
+    unsafe { ARGUMENTS = (argc, argv) };
+}
+
 fn archive() -> &'static Archive {
     unsafe { ARCHIVE.expect("the door is open") }
 }
@@ -78,7 +89,7 @@ type Native = unsafe extern "C" fn(*mut JSContext, JSValue, c_int, *mut JSValue,
 unsafe fn define(ctx: *mut JSContext, object: JSValue, name: &CStr, native: Native, magic: c_int) {
     unsafe {
         // The engine takes one function type and a tag that says which prototype it really has.
-        let untyped = std::mem::transmute::<Native, qjs::JSCFunction>(native);
+        let untyped = core::mem::transmute::<Native, qjs::JSCFunction>(native);
         let kind = qjs::JSCFunctionEnum_JS_CFUNC_generic_magic;
         let f = qjs::JS_NewCFunction2(ctx, untyped, name.as_ptr(), 0, kind, magic);
         qjs::JS_SetPropertyStr(ctx, object, name.as_ptr(), f);
@@ -129,7 +140,9 @@ pub unsafe fn open(ctx: *mut JSContext, door: JSValue, plugins: JSValue, executa
 /// The door is open and `ctx` its context.
 pub unsafe fn exports(ctx: *mut JSContext, name: &str) -> JSValue {
     let key = CString::new(name).unwrap_or_default();
-    unsafe { if qjs::JS_IsObject(PLUGINS) { qjs::JS_GetPropertyStr(ctx, PLUGINS, key.as_ptr()) } else { qjs::JS_UNDEFINED } }
+    unsafe {
+        if qjs::JS_IsObject(PLUGINS) { qjs::JS_GetPropertyStr(ctx, PLUGINS, key.as_ptr()) } else { qjs::JS_UNDEFINED }
+    }
 }
 
 /// `door.<name>`
@@ -165,7 +178,7 @@ unsafe fn bytes_of<'a>(ctx: *mut JSContext, value: JSValue) -> Option<&'a mut [u
             qjs::JS_FreeValue(ctx, qjs::JS_GetException(ctx));
             return None;
         }
-        Some(std::slice::from_raw_parts_mut(at, length as usize))
+        Some(core::slice::from_raw_parts_mut(at, length as usize))
     }
 }
 
@@ -180,7 +193,7 @@ unsafe fn string_arg(ctx: *mut JSContext, value: JSValue) -> Option<CString> {
         if at.is_null() {
             return None;
         }
-        let owned = CString::new(std::slice::from_raw_parts(at.cast::<u8>(), length as usize)).ok();
+        let owned = CString::new(core::slice::from_raw_parts(at.cast::<u8>(), length as usize)).ok();
         qjs::JS_FreeCString(ctx, at);
         owned
     }
@@ -213,7 +226,7 @@ unsafe extern "C" fn forward(ctx: *mut JSContext, _: JSValue, argc: c_int, argv:
         }
         let call = CALLS[call as usize].1;
         let mut a = [0i64; 6];
-        let mut strings: [*const c_char; 6] = [std::ptr::null(); 6];
+        let mut strings: [*const c_char; 6] = [core::ptr::null(); 6];
         let mut malformed = 0;
         for at in 0..(argc as usize).min(6) {
             let value = *argv.add(at);
@@ -263,7 +276,7 @@ unsafe extern "C" fn decode(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: 
             if qjs::JS_IsInt(value) { (qjs::JS_VALUE_GET_INT(value) as usize).min(bytes.len()) } else { otherwise }
         };
         let (start, end) = (bound(1, 0), bound(2, bytes.len()));
-        match std::str::from_utf8(&bytes[start.min(end)..end]) {
+        match core::str::from_utf8(&bytes[start.min(end)..end]) {
             Ok(s) => text(ctx, s.as_bytes()),
             Err(_) => qjs::JS_UNDEFINED,
         }
@@ -322,10 +335,10 @@ unsafe extern "C" fn spawn(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *
             }
             at = at.add(1);
         }
-        variables.push(std::ptr::null_mut());
-        let arguments = [path.as_ptr().cast_mut(), std::ptr::null_mut()];
-        let mut actions: posix_spawn_file_actions_t = std::mem::zeroed();
-        let mut attributes: posix_spawnattr_t = std::mem::zeroed();
+        variables.push(core::ptr::null_mut());
+        let arguments = [path.as_ptr().cast_mut(), core::ptr::null_mut()];
+        let mut actions: posix_spawn_file_actions_t = core::mem::zeroed();
+        let mut attributes: posix_spawnattr_t = core::mem::zeroed();
         posix_spawn_file_actions_init(&mut actions);
         posix_spawnattr_init(&mut attributes);
         for target in 0..3 {
@@ -333,7 +346,7 @@ unsafe extern "C" fn spawn(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *
             posix_spawn_file_actions_adddup2(&mut actions, from, target as c_int);
         }
         // We ignore SIGPIPE for our own writes; the delegate starts with the default.
-        let mut defaults: sigset_t = std::mem::zeroed();
+        let mut defaults: sigset_t = core::mem::zeroed();
         sigemptyset(&mut defaults);
         sigaddset(&mut defaults, SIGPIPE);
         posix_spawnattr_setsigdefault(&mut attributes, &defaults);
@@ -372,7 +385,7 @@ unsafe extern "C" fn env(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *mu
             return qjs::JS_UNDEFINED;
         }
         let bytes = CStr::from_ptr(value).to_bytes();
-        match std::str::from_utf8(bytes) {
+        match core::str::from_utf8(bytes) {
             Ok(_) => text(ctx, bytes),
             Err(_) => qjs::JS_NewUint8ArrayCopy(ctx, bytes.as_ptr(), bytes.len() as _),
         }
@@ -391,7 +404,10 @@ unsafe fn list(ctx: *mut JSContext, items: impl Iterator<Item = String>) -> JSVa
 
 /// `arguments(): string[]`: the command line after the name.
 unsafe extern "C" fn arguments(ctx: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue, _: c_int) -> JSValue {
-    unsafe { list(ctx, std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned())) }
+    unsafe {
+        let words = (1..ARGUMENTS.0).map(|at| CStr::from_ptr(*ARGUMENTS.1.add(at as usize)));
+        list(ctx, words.map(|word| String::from_utf8_lossy(word.to_bytes()).into_owned()))
+    }
 }
 
 /// `plugins(): string[]`: every name this executable answers to.

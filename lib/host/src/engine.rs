@@ -16,7 +16,7 @@ pub fn start() -> Option<*mut qjs::JSContext> {
     runtime.set_memory_limit(MEMORY_LIMIT);
     let context = Context::custom::<Intrinsics>(&runtime).ok()?;
     let raw = context.as_raw().as_ptr();
-    std::mem::forget((context, runtime));
+    core::mem::forget((context, runtime));
     Some(raw)
 }
 

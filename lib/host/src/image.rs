@@ -52,7 +52,7 @@ pub unsafe fn seal(context: *mut JSContext, door: JSValue, plugins: JSValue) -> 
         return &[];
     }
     state.mapped = BASE + length;
-    unsafe { std::slice::from_raw_parts(BASE as *const u8, length) }
+    unsafe { core::slice::from_raw_parts(BASE as *const u8, length) }
 }
 
 /// Maps the image from an open file. None where that cannot be.

@@ -3,7 +3,7 @@
 //! A plugin that dies without words is reported by the runtime as "netplugin failed with no error
 //! message". Everything here is safe inside a signal handler.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Set by the door once TypeScript has written to stdout: nothing may follow it there.
 pub static SPOKEN: AtomicBool = AtomicBool::new(false);
@@ -80,12 +80,12 @@ pub fn install() {
     static mut STACK: [u8; 16384] = [0; 16384];
     unsafe {
         let alternate = libc::stack_t { ss_sp: (&raw mut STACK).cast(), ss_flags: 0, ss_size: 16384 };
-        libc::sigaltstack(&alternate, std::ptr::null_mut());
+        libc::sigaltstack(&alternate, core::ptr::null_mut());
         let handle = |signal: i32, handler: usize, flags: i32| {
-            let mut action: libc::sigaction = std::mem::zeroed();
+            let mut action: libc::sigaction = core::mem::zeroed();
             action.sa_sigaction = handler;
             action.sa_flags = flags;
-            libc::sigaction(signal, &action, std::ptr::null_mut());
+            libc::sigaction(signal, &action, core::ptr::null_mut());
         };
         for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
             handle(signal, on_fault as extern "C" fn(i32) as usize, libc::SA_ONSTACK);

@@ -3,6 +3,10 @@
 //! Nothing here knows CNI, netlink or addresses; that is all TypeScript. The TypeScript half of the
 //! door is `lib/sys`.
 
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
 pub mod archive;
 pub mod arena;
 pub mod door;

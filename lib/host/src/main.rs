@@ -1,18 +1,35 @@
 //! The executable: finds out which plugin it is, opens the door, runs `main()` of that plugin's bundle.
 //!
 //! `main` is C's and not Rust's: Rust's own start-up (signal stack, descriptor checks) buys nothing here.
+//! Rust's standard library is not linked in either: its backtraces alone weigh 300 kB.
+#![no_std]
 #![no_main]
 
+extern crate alloc;
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use core::ffi::{CStr, c_char, c_int};
 use flatnet_host::{archive::Archive, arena, door, engine, image, last_words};
 use rquickjs::qjs;
-use std::ffi::{CStr, c_char, c_int};
 
 #[global_allocator]
 static HEAP: arena::Arena = arena::Arena;
 
+/// Named by the unwind tables of the precompiled parts of Rust; a panic ends the process, so nothing calls it.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo) -> ! {
+    last_words::fail("the host failed", info.message().as_str().unwrap_or("a panic"))
+}
+
 #[unsafe(no_mangle)]
 pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     last_words::install();
+    door::set_arguments(argc, argv);
     let argument = |at: c_int| unsafe {
         if at < argc { CStr::from_ptr(*argv.add(at as usize)).to_str().unwrap_or("") } else { "" }
     };
@@ -28,7 +45,9 @@ pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
 
 /// The name of the file itself, for when it was reached through a link of another name.
 fn own_name() -> String {
-    std::fs::read_link("/proc/self/exe").map_or(String::new(), |p| p.to_string_lossy().into_owned())
+    let mut path = [0u8; 4096];
+    let n = unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), path.as_mut_ptr().cast(), path.len()) };
+    String::from_utf8_lossy(&path[..n.max(0) as usize]).into_owned()
 }
 
 fn run(archive: &'static Archive, called: &str) -> ! {
@@ -44,15 +63,12 @@ fn run(archive: &'static Archive, called: &str) -> ! {
         door::open(ctx, door, plugins, archive, name);
         engine::set_stack(qjs::JS_GetRuntime(ctx));
         let exports = door::exports(ctx, name);
-        let main = if qjs::JS_IsObject(exports) {
-            qjs::JS_GetPropertyStr(ctx, exports, c"main".as_ptr())
-        } else {
-            exports
-        };
+        let main =
+            if qjs::JS_IsObject(exports) { qjs::JS_GetPropertyStr(ctx, exports, c"main".as_ptr()) } else { exports };
         let status = if qjs::JS_IsException(main) {
             main
         } else {
-            qjs::JS_Call(ctx, main, qjs::JS_UNDEFINED, 0, std::ptr::null_mut())
+            qjs::JS_Call(ctx, main, qjs::JS_UNDEFINED, 0, core::ptr::null_mut())
         };
         if qjs::JS_IsInt(status) {
             // Nothing is freed: the kernel does it faster.

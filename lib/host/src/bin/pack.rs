@@ -57,7 +57,14 @@ fn main() {
     let temporary = format!("{output}.new");
     let write = |code: &[u8], image: &[u8]| {
         let mut out = host.clone();
-        out.extend(archive::pack(host.len() as u64, names, &archive::deflate(code), &archive::deflate(&map), image, build_id));
+        out.extend(archive::pack(
+            host.len() as u64,
+            names,
+            &archive::deflate(code),
+            &archive::deflate(&map),
+            image,
+            build_id,
+        ));
         fs::write(&temporary, &out).expect("write");
         fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).expect("chmod");
     };
@@ -69,6 +76,11 @@ fn main() {
         Err(error) => panic!("no image: {error}"),
     };
     write(&code.traceable, &image);
-    println!("host {} kB, bytecode {} kB, image {} kB", host.len() >> 10, code.traceable.len() >> 10, image.len() >> 10);
+    println!(
+        "host {} kB, bytecode {} kB, image {} kB",
+        host.len() >> 10,
+        code.traceable.len() >> 10,
+        image.len() >> 10
+    );
     fs::rename(&temporary, output).expect("rename");
 }
