@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { eachMapping, TraceMap } from '@jridgewell/trace-mapping'
 import { minify } from 'terser'
@@ -46,11 +46,19 @@ function lineMap(map: string): string {
   ].join('\n')
 }
 
-/** One entry for the whole suite: what plugins share is in it once. The `flatnet` command has no delegate. */
+/** What the host and `flatnet` look for in a plugin; each has some of them. */
+const EXPORTS = ['main', 'delegate', 'sync', 'schema']
+
+function exportsOf(folder: string): string[] {
+  const source = readFileSync(`${folder}/main.ts`, 'utf8')
+  return EXPORTS.filter((name) => new RegExp(`^export\\b[^=(;]*\\b${name}\\b`, 'm').test(source))
+}
+
+/** One entry for the whole suite: what plugins share is in it once. */
 function entry(): string {
-  const plugins = pluginFolders().map(({ name, folder, hasSchema }, at) => ({
+  const plugins = pluginFolders().map(({ name, folder }, at) => ({
     name,
-    exports: (hasSchema ? ['main', 'delegate'] : ['main']).map((exported) => ({ exported, local: `${exported}${at}` })),
+    exports: exportsOf(folder).map((exported) => ({ exported, local: `${exported}${at}` })),
     path: `../../${folder}/main.ts`,
   }))
   const list = (items: string[]) => `{ ${items.join(', ')} }`

@@ -18,8 +18,11 @@ export function removeAndVerify(stage: Stage, hosts: readonly Host[]): void {
     'lease',
     hosts.flatMap((host) => leasesOf(host).map(({ address }) => address)),
   )
-  stage.claimNone(
-    'record of a pod',
-    filesUnder('/run/flatnet').filter((path) => /(^|\/)[0-9a-f]{16}\.json$/.test(path)),
-  )
+  const folders = new Set(['/run/flatnet', ...hosts.map(({ dataDir }) => dataDir)])
+  stage.claimNone('record of a pod', [...folders].flatMap(filesUnder).filter(isRecord))
+}
+
+/** Records are named by the attachment's key. */
+function isRecord(path: string): boolean {
+  return /(^|\/)[0-9a-f]{16}\.json$/.test(path)
 }
