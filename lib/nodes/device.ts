@@ -21,6 +21,13 @@ export function isDeviceOf(network: string, link: Link): boolean {
   return link.kind === 'vxlan' && link.alias?.startsWith(`${aliasKey(network)} `) === true
 }
 
+/** A tunnel of ours that a kill kept from getting its alias: nobody else derives this hardware address. */
+export function isUnfinished(link: Link, { name, vni, port, mac }: DesiredDevice): boolean {
+  const data = vxlanOf(link)
+  const bare = link.alias === undefined || link.alias === ''
+  return bare && link.name === name && link.mac === mac && data?.id === vni && data.port === port
+}
+
 /** The network whose tunnel this is; undefined where it is not one of ours. */
 export function networkOfDevice({ kind, alias }: Link): string | undefined {
   const mark = ' flatnet vxlan '
@@ -125,7 +132,11 @@ export function ensureDevice(
     did.push(`- link ${link.name} (the network's tunnel is ${wanted.name} now)`)
   }
   const found = links.find(({ name }) => name === wanted.name)
-  if (found !== undefined && !isDeviceOf(network, found)) throw notOurs(found, wanted)
+  if (found !== undefined && !isDeviceOf(network, found)) {
+    if (!isUnfinished(found, wanted)) throw notOurs(found, wanted)
+    netlink.links.change(found.index, { alias: deviceAlias(network), up: false, addressGenerationMode: 'none' })
+    return ensureDevice(netlink, network, wanted, netlink.links.list())
+  }
   const step = deviceStep(wanted, found)
   if (step.step === 'recreate' && found !== undefined) {
     netlink.links.delete(found.index)

@@ -4,7 +4,7 @@ import { CniError, ErrorCode, isCniError, messageOf } from '../cni/error.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { isErrno } from '../sys/errno.js'
 import { isWritable, stat } from '../sys/file.js'
-import { findRival, isDeviceOf, networkOfDevice, rivalError } from './device.js'
+import { findRival, isDeviceOf, isUnfinished, networkOfDevice, rivalError } from './device.js'
 import { readFacts } from './facts.js'
 import { wish } from './plan.js'
 import { type Mode, type NodesConfig, readSettings } from './settings.js'
@@ -21,7 +21,7 @@ export function requireReady(netlink: Netlink, mode: Mode, network: string, conf
     const { device } = wish(nodes, facts, settings, source)
     if (device === undefined) return
     const link = facts.links.find(({ name }) => name === device.name)
-    if (link !== undefined && isDeviceOf(network, link)) return
+    if (link !== undefined && (isDeviceOf(network, link) || isUnfinished(link, device))) return
     if (link !== undefined) {
       const owner = networkOfDevice(link)
       const whose = owner === undefined ? `is a ${link.kind ?? 'link'} of someone else` : `belongs to network ${owner}`

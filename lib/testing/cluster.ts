@@ -145,7 +145,10 @@ export class ClusterNode {
   }
 
   call(command: Command, plugin: Json, pod?: Pod, prevResult: Json = pod?.prevResult): Answer {
-    const config = { ...this.config(plugin), ...(prevResult === undefined ? {} : { prevResult }) }
+    const config = {
+      ...this.config(plugin),
+      ...(prevResult === undefined || prevResult === null ? {} : { prevResult }),
+    }
     const netns = pod === undefined ? {} : { netns: pod.netns, containerId: pod.id, ifName: pod.ifName }
     return call({ command, host: this.host, config, ...netns })
   }

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { Cluster, type ClusterOptions, type NodeSpec } from '../../lib/testing/cluster.js'
-import { needs } from '../../lib/testing/netns.js'
+import { type Netns, needs } from '../../lib/testing/netns.js'
 import { seenFrom, transfer } from '../../lib/testing/tcp.js'
 
 interface Case {
@@ -70,6 +70,14 @@ const CASES: readonly Case[] = [
   { name: 'vxlan on a jumbo underlay', plugin: { type: 'vxlan' }, nodes: flat('4'), options: { mtu: 9000 }, mtu: 8950 },
 ]
 
+/** Packets that a machine had to cut, of both families. */
+function fragments(host: Netns): number {
+  const [names = '', values = ''] = host.run('grep', '^Ip:', '/proc/net/snmp').split('\n')
+  const ipv4 = Number(values.split(' ')[names.split(' ').indexOf('FragCreates')])
+  const ipv6 = Number(host.run('grep', 'Ip6FragCreates', '/proc/net/snmp6').trim().split(/\s+/)[1])
+  return ipv4 + ipv6
+}
+
 t.test('every pod reaches every pod and node, unNATed', { skip: needs('root') }, async (t) => {
   for (const { name, plugin, nodes, options, mtu } of CASES) {
     await t.test(name, async (t) => {
@@ -94,6 +102,7 @@ t.test('every pod reaches every pod and node, unNATed', { skip: needs('root') },
         if (own !== undefined) t.equal(await seenFrom(from.netns, to.node.host, own), source, 'so does the node')
         t.ok(await transfer(from.netns, to.netns, target, 4 << 20), 'a large transfer arrives whole')
       }
+      for (const member of cluster.nodes) t.equal(fragments(member.host), 0, `${member.name} made no fragments`)
       for (const pod of cluster.pods) {
         const { status, stdout } = pod.node.call('CHECK', plugin, pod)
         t.equal(status, 0, `CHECK on ${pod.node.name}: ${stdout}`)
