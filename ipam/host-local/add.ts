@@ -10,7 +10,7 @@ import { type Allocation, allocate, release } from './allocate.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf, routesOf } from './config.js'
 import { type Found, findLeases } from './find.js'
 import { type RangeSet, rangeOf } from './ranges.js'
-import { currentLife, type Life, writeRecord } from './records.js'
+import { currentLife, type Life, removeRecord, writeRecord } from './records.js'
 import { requestedAddresses } from './requests.js'
 import { parseResolvConf } from './resolv-conf.js'
 import { closeStore, openStore, type Store } from './store.js'
@@ -77,6 +77,7 @@ function record(
   } catch (error) {
     store.complete = false
     release(store, fresh)
+    if (found.exact.length === 0) removeRecord(recordPath)
     throw error
   }
 }

@@ -28,25 +28,32 @@ export function del({ config, network, containerId, ifName }: DelRequest<HostLoc
 
 function releaseAll(store: Store, containerId: string, ifName: string): void {
   const { exact, legacy, record, recordPath } = findLeases(store, { containerId, ifName }, () => false)
+  let released = true
   for (const address of exact.length > 0 ? exact : legacy) {
-    unlessReadOnly(`the lease of ${formatAddress(address)} stays`, () => {
-      releaseAddress(store.directory, address)
-      store.changed = true
+    store.changed = true
+    released =
+      unlessReadOnly(`the lease of ${formatAddress(address)} stays`, () => {
+        releaseAddress(store.directory, address)
+      }) && released
+  }
+  if (!released) {
+    store.complete = false
+  } else if (record !== undefined) {
+    store.changed = true
+    unlessReadOnly(`${recordPath} stays`, () => {
+      removeRecord(recordPath)
     })
   }
-  if (record === undefined) return
-  unlessReadOnly(`${recordPath} stays`, () => {
-    removeRecord(recordPath)
-    store.changed = true
-  })
 }
 
-/** Runs `action`; that the store may not be written, or is none, becomes a warning. */
-export function unlessReadOnly(consequence: string, action: () => void): void {
+/** Runs `action`; that the store may not be written, or is none, becomes a warning. Whether it ran. */
+export function unlessReadOnly(consequence: string, action: () => void): boolean {
   try {
     action()
+    return true
   } catch (error) {
     if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'EISDIR')) throw error
     warn(`${consequence}: ${(error as Error).message}`)
+    return false
   }
 }
