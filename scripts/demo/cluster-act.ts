@@ -77,10 +77,7 @@ function playCluster(stage: Stage, type: 'host-gw' | 'vxlan', underlay: Underlay
     host.netns.run(`${BIN}/flatnet`, 'sync', writeConflist(host, at + 1))
   }
   const routes = hosts.flatMap(({ netns }) => routesOf(netns).filter(({ to }) => to.startsWith('10.244.')))
-  stage.claimNone(
-    'route to a node that left the table',
-    routes.map(({ to }) => to),
-  )
+  stage.claim(routes.length === 0, 'flatnet sync removes the routes to nodes taken out of the table')
 }
 
 function folder(number: number): string {

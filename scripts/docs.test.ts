@@ -1,0 +1,47 @@
+/** What the documents show is what the files have. */
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import t from 'tap'
+
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...readdirSync('docs').map((name) => `docs/${name}`)]
+  .filter((path) => path.endsWith('.md'))
+  .map((path) => ({ path, text: readFileSync(path, 'utf8') }))
+
+t.test('every link of the documents leads to a file', async (t) => {
+  for (const { path, text } of DOCUMENTS) {
+    for (const [, target = ''] of text.matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
+      if (target.startsWith('https:')) continue
+      const file = normalize(join(dirname(path), target))
+      t.ok(existsSync(file), `${path}: ${target}`)
+    }
+  }
+})
+
+t.test('every configuration file in docs is shown word for word', async (t) => {
+  for (const name of readdirSync('docs').filter((name) => name.endsWith('.conflist') || name.endsWith('.json'))) {
+    const shown = `\`\`\`json\n${readFileSync(`docs/${name}`, 'utf8')}\`\`\``
+    t.ok(
+      DOCUMENTS.some(({ text }) => text.includes(shown)),
+      name,
+    )
+  }
+})
+
+t.test('every make target that the documents name is there', async (t) => {
+  const makefile = readFileSync('Makefile', 'utf8')
+  for (const { path, text } of DOCUMENTS) {
+    for (const [, target = ''] of text.matchAll(/(?:^|`)make ([a-z][a-z-]*)/gm)) {
+      t.match(makefile, new RegExp(`^${target}:`, 'm'), `${path}: make ${target}`)
+    }
+  }
+})
+
+t.test('every plugin is in the table of the README', async (t) => {
+  const readme = DOCUMENTS[0]?.text ?? ''
+  for (const parent of ['plugins', 'ipam']) {
+    for (const name of readdirSync(parent).filter((name) => existsSync(`${parent}/${name}/config.schema.json`))) {
+      t.ok(readme.includes(`[\`${name}\`](${parent}/${name})`), name)
+    }
+  }
+})
