@@ -29,8 +29,11 @@ function startInside(): number {
   return status ?? 1
 }
 
-/** An empty file system over `path`; where it does not exist, over its parent, so that none is left behind. */
-function hide(path: string): void {
+/**
+ * An empty file system over `path`; where it does not exist, over its parent, so that none is left behind. For use
+ * inside only.
+ */
+export function hide(path: string): void {
   let over = path
   while (!existsSync(over)) over = dirname(over)
   run('mount', '-t', 'tmpfs', '-o', 'mode=0755', 'flatnet', over)

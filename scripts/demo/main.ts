@@ -2,7 +2,7 @@
 
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
-import { enterPrivateNamespaces } from '../private-namespaces.js'
+import { enterPrivateNamespaces, hide } from '../private-namespaces.js'
 import { paint } from '../terminal/style.js'
 import type { Act } from './act.js'
 import { hostGwAct, vxlanAct } from './cluster-act.js'
@@ -33,7 +33,8 @@ const options = yargs(hideBin(process.argv))
   .wrap(100)
   .parseSync()
 
-enterPrivateNamespaces(['/run/netns', '/run/flatnet', '/var/lib/cni'])
+const STATE = ['/run/flatnet', '/var/lib/cni']
+enterPrivateNamespaces(['/run/netns', ...STATE])
 
 const stage = new Stage()
 const chosen = options._.length === 0 ? [podsAct] : options._.flatMap((word) => actsOf(String(word)))
@@ -42,6 +43,7 @@ try {
     stage.title(act.name, act.summary)
     await act.play(stage, options)
     stage.clear()
+    for (const path of STATE) hide(path)
   }
 } catch (error) {
   stage.claim(false, error instanceof Error ? error.message : String(error))
