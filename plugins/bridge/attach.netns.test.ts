@@ -1,0 +1,213 @@
+import { spawn } from 'node:child_process'
+import t, { type Test } from 'tap'
+import { Attachment, call, type Json } from '../../lib/testing/cni.js'
+import { Netns, needs } from '../../lib/testing/netns.js'
+import { fakeIpam, network } from '../../lib/testing/pod-network.js'
+
+const skip = needs('root')
+
+function topology(t: Test) {
+  const host = Netns.create(t, 'node')
+  const pod = (name = 'pod') => Netns.create(t, name, { loopback: false })
+  return { host, pod }
+}
+
+function vethsOf(host: Netns): Json[] {
+  return host.ip('link', 'show', 'type', 'veth')
+}
+
+t.test('ADD joins the container to the bridge, DEL leaves only the bridge', { skip }, async (t) => {
+  const { host, pod } = topology(t)
+  const container = pod()
+  const attachment = new Attachment(host, network(t, { subnets: ['10.1.2.0/24', 'fd12::/64'] }), container, {
+    args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=web;K8S_POD_NAME=front',
+  })
+  const result = attachment.add()
+  t.match(result, {
+    interfaces: [{ name: 'cni0', mtu: 1500 }, { mtu: 1500 }, { name: 'eth0', mtu: 1500, sandbox: container.path }],
+    ips: [
+      { address: '10.1.2.2/24', gateway: '10.1.2.1', interface: 2 },
+      { address: 'fd12::2/64', gateway: 'fd12::1', interface: 2 },
+    ],
+    routes: [
+      { dst: '0.0.0.0/0', gw: '10.1.2.1' },
+      { dst: '::/0', gw: 'fd12::1' },
+    ],
+  })
+  const [eth0] = container.ip('addr', 'show', 'eth0')
+  t.equal(eth0.operstate, 'UP')
+  t.equal(eth0.address, result.interfaces[2].mac, 'the MAC is the one reported')
+  const [veth] = vethsOf(host)
+  t.match(veth, { ifname: result.interfaces[1].name, master: 'cni0', address: result.interfaces[1].mac })
+  t.match(veth.ifalias, /^[0-9a-f]{16} net\/c1 eth0 web\/front$/, 'the alias says whose it is')
+  t.ok(container.ping('10.1.2.1') && container.ping('fd12::1'), 'both gateways answer at once')
+  attachment.check()
+  attachment.del()
+  attachment.del()
+  t.same(vethsOf(host), [])
+  t.same(
+    container.ip('link', 'show').map(({ ifname }) => ifname),
+    ['lo'],
+  )
+  t.match(host.ip('link', 'show', 'cni0'), [{ ifname: 'cni0', address: result.interfaces[0].mac }])
+})
+
+t.test('a fresh bridge has no tentative address, and keeps its MAC as ports come and go', { skip }, async (t) => {
+  const { host, pod } = topology(t)
+  const list = network(t, { subnets: ['fd12::/64'] })
+  const first = new Attachment(host, list, pod(), { containerId: 'a' })
+  const mac = first.add().interfaces[0].mac
+  const addresses = host.ip('addr', 'show', 'cni0')[0].addr_info
+  t.equal(addresses.length, 2)
+  t.notOk(addresses.some((address: Json) => address.tentative))
+  const second = new Attachment(host, list, pod(), { containerId: 'b' })
+  second.add()
+  first.del()
+  t.equal(host.ip('link', 'show', 'cni0')[0].address, mac)
+})
+
+t.test('a bridge of somebody else keeps the MAC it has', { skip }, async (t) => {
+  for (const alias of ['', 'uplink of rack 3']) {
+    const { host, pod } = topology(t)
+    host.run('ip', 'link', 'add', 'br0', 'type', 'bridge')
+    host.run('ip', 'link', 'set', 'br0', 'up', ...(alias === '' ? [] : ['alias', alias]))
+    const mac = host.ip('link', 'show', 'br0')[0].address
+    const attachment = new Attachment(host, network(t, { config: { bridge: 'br0' } }), pod())
+    t.equal(attachment.add().interfaces[0].mac, mac)
+    t.equal(host.ip('link', 'show', 'br0')[0].address, mac, 'with a port')
+    attachment.del()
+    t.equal(host.ip('link', 'show', 'br0')[0].address, mac, 'without it')
+  }
+})
+
+t.test('a reused address answers the first packet, IPv4 and IPv6', { skip }, async (t) => {
+  const { host, pod } = topology(t)
+  const witness = pod('witness')
+  const fixed = (v4: string, v6: string) =>
+    fakeIpam(t, {
+      ips: [
+        { address: v4, gateway: '10.1.2.1' },
+        { address: v6, gateway: 'fd12::1' },
+      ],
+    })
+  const other = fixed('10.1.2.2/24', 'fd12::2/64')
+  new Attachment(host, other.list, witness, { containerId: 'w', bin: other.bin }).add()
+  const reused = fixed('10.1.2.9/24', 'fd12::9/64')
+  for (let round = 0; round < 4; round++) {
+    const attachment = new Attachment(host, reused.list, pod(), { containerId: `c${round}`, bin: reused.bin })
+    attachment.add()
+    for (const from of [witness, host]) {
+      t.ok(from.ping('10.1.2.9', { seconds: 1 }), `round ${round}: IPv4 from ${from.name}`)
+      t.ok(from.ping('fd12::9', { seconds: 1 }), `round ${round}: IPv6 from ${from.name}`)
+    }
+    attachment.del()
+    t.notOk(host.run('ip', 'neigh').includes('10.1.2.9'), 'DEL forgets the neighbour')
+  }
+})
+
+t.test('routes have metric, table, scope, mtu and advmss; CHECK finds each', { skip }, async (t) => {
+  const { host, pod } = topology(t)
+  const container = pod()
+  const { list, bin } = fakeIpam(t, {
+    ips: [{ address: '10.1.2.2/24', gateway: '10.1.2.1' }],
+    routes: [
+      { dst: '10.3.0.0/16', priority: 7 },
+      { dst: '10.4.0.0/16', table: 1000 },
+      { dst: '10.5.0.0/16', scope: 253 },
+      { dst: '10.6.0.0/16', table: 0, mtu: 1400, advmss: 1300 },
+      { dst: '0.0.0.0/0' },
+    ],
+  })
+  const attachment = new Attachment(host, list, container, { bin })
+  attachment.add()
+  attachment.check()
+  const route = (...args: string[]) => container.ip('route', 'show', ...args)[0]
+  t.match(route('10.3.0.0/16'), { gateway: '10.1.2.1', metric: 7 })
+  t.match(route('10.4.0.0/16', 'table', '1000'), { gateway: '10.1.2.1' })
+  t.match(route('10.5.0.0/16'), { scope: 'link', gateway: undefined })
+  t.match(route('10.6.0.0/16'), { metrics: [{ mtu: 1400, advmss: 1300 }] })
+  t.equal(container.ip('route', 'show', 'default').length, 1, 'isDefaultGateway adds no second default route')
+  container.run('ip', 'route', 'del', '10.4.0.0/16', 'table', '1000')
+  t.match(attachment.tryCheck().json, { code: 100, details: 'route 10.4.0.0/16 in table 1000 is missing' })
+})
+
+t.test('a default route of another attachment stays in use', { skip }, async (t) => {
+  const { host, pod } = topology(t)
+  const container = pod()
+  const attach = (ifName: string, subnets: string[], bridge: string) =>
+    new Attachment(host, network(t, { name: bridge, subnets, config: { bridge } }), container, { ifName }).add()
+  attach('eth0', ['10.1.0.0/24', 'fd11::/64'], 'br1')
+  attach('eth1', ['10.2.0.0/24', 'fd22::/64'], 'br2')
+  t.equal(container.ip('route', 'get', '192.0.2.1')[0].dev, 'eth0')
+  t.equal(container.ip('route', 'get', '2001:db8::1')[0].dev, 'eth0')
+})
+
+t.test(
+  '64 first ADDs at once, then 64 DELs: no error, 64 addresses, nothing left but the bridge',
+  { skip },
+  async (t) => {
+    const { host, pod } = topology(t)
+    const list = network(t, { subnets: ['10.1.2.0/24'] })
+    const pods = Array.from({ length: 64 }, () => pod())
+    const all = (command: string, answers: Json[] = []) =>
+      Promise.all(
+        pods.map(async (container, at) => {
+          const child = spawn('nsenter', [`--net=${host.path}`, '--', `${process.cwd()}/bin/bridge`], {
+            stdio: ['pipe', 'pipe', 'inherit'],
+            env: {
+              CNI_COMMAND: command,
+              CNI_CONTAINERID: `c${at}`,
+              CNI_NETNS: container.path,
+              CNI_IFNAME: 'eth0',
+              CNI_PATH: `${process.cwd()}/bin`,
+            },
+          })
+          child.stdin.end(JSON.stringify({ ...list, prevResult: answers[at] }))
+          let text = ''
+          for await (const chunk of child.stdout) text += chunk
+          return text === '' ? undefined : JSON.parse(text)
+        }),
+      )
+    const results = await all('ADD')
+    t.same(
+      results.filter((result) => result.code !== undefined),
+      [],
+      'no error',
+    )
+    t.equal(new Set(results.map((result) => result.ips?.[0].address)).size, 64, 'different addresses')
+    t.equal(new Set(results.map((result) => result.interfaces?.[0].mac)).size, 1, 'one bridge')
+    t.same(
+      (await all('DEL', results)).filter((answer) => answer !== undefined),
+      [],
+    )
+    t.same(
+      host.ip('link', 'show').map(({ ifname }) => ifname),
+      ['lo', 'cni0'],
+    )
+  },
+)
+
+t.test('an uplink that lives on router advertisements goes on taking them', { skip }, async (t) => {
+  const { host, pod } = topology(t)
+  host.batch('link add up0 type veth peer name up1', 'link set up0 up', 'link set up1 up')
+  host.run('ip', '-6', 'route', 'add', 'default', 'via', 'fe80::1', 'dev', 'up0', 'proto', 'ra')
+  const config = network(t, { subnets: ['fd12::/64'] })
+  const answer = call({ command: 'ADD', host, config, netns: pod() })
+  t.equal(answer.status, 0)
+  t.match(answer.stderr, /accept_ra/, 'and it is said')
+  t.equal(host.run('sysctl', '-n', 'net.ipv6.conf.up0.accept_ra').trim(), '2')
+})
+
+t.test('layer 2: no address, SLAAC untouched; down where asked', { skip }, async (t) => {
+  const { host, pod } = topology(t)
+  for (const disableContainerInterface of [false, true]) {
+    const container = pod()
+    const list = { ...network(t, { config: { isDefaultGateway: false, disableContainerInterface } }), ipam: {} }
+    const attachment = new Attachment(host, list, container)
+    t.same(Object.keys(attachment.add()), ['cniVersion', 'interfaces'])
+    attachment.check()
+    t.equal(container.ip('link', 'show', 'eth0')[0].operstate, disableContainerInterface ? 'DOWN' : 'UP')
+    t.equal(container.run('sysctl', '-n', 'net.ipv6.conf.eth0.accept_ra').trim(), '1')
+    attachment.del()
+  }
+})
