@@ -63,7 +63,7 @@ t.test('a damaged executable still prints one CNI error and exits 1', async (t) 
     'a stripped file': whole.subarray(0, offset(0)),
     'flipped bits in the footer': flipped(footer, footer + 1),
     'flipped bits in the names': flipped(offset(2), offset(2) + 1),
-    'flipped bits in the image': flipped(offset(3), footer),
+    'flipped bits in the heap of the image': flipped(offset(3) + 4096, footer),
   }
   for (const [what, bytes] of Object.entries(damage)) {
     const path = join(dir, 'bridge')
@@ -79,6 +79,15 @@ t.test('a damaged executable still prints one CNI error and exits 1', async (t) 
   t.match(JSON.parse(stdout), { code: 999 }, 'flipped bits in the bytecode')
 })
 
+t.test('an image that is none is passed over', async (t) => {
+  const dir = t.testdir({})
+  const whole = Buffer.from(readFileSync(join(BIN, 'bridge')))
+  const image = Number(whole.readBigUInt64LE(whole.length - 96 + 48))
+  whole[image] = (whole[image] ?? 0) ^ 1
+  writeFileSync(join(dir, 'bridge'), whole, { mode: 0o755 })
+  t.same(run(join(dir, 'bridge')), run(join(BIN, 'bridge')))
+})
+
 t.test('without its image, as in debugging, a plugin does the same', async (t) => {
   t.same(run(join(BIN, 'bridge'), { FLATNET_DEBUG: '1' }), run(join(BIN, 'bridge')))
 })
@@ -89,11 +98,10 @@ t.test('out of memory and deep recursion are CNI errors', async (t) => {
   const nested = run(join(BIN, 'bridge'), attachment, deep)
   t.equal(nested.status, 1)
   t.type(JSON.parse(nested.stdout).code, 'number')
-  const limited = spawnSync('sh', ['-c', `ulimit -v 4096; exec ${join(BIN, 'bridge')}`], {
-    env,
-    input,
-    encoding: 'utf8',
-  })
+  const host = Number(readFileSync(join(BIN, 'bridge')).readBigUInt64LE(statSync(join(BIN, 'bridge')).size - 96))
+  // Room for the host itself and not for an engine.
+  const command = `ulimit -v ${(host >> 10) + 900}; exec ${join(BIN, 'bridge')}`
+  const limited = spawnSync('sh', ['-c', command], { env, input, encoding: 'utf8' })
   t.equal(limited.status, 1)
   t.match(JSON.parse(limited.stdout), { code: 999 })
   const smallStack = spawnSync('sh', ['-c', `ulimit -s 128; exec ${join(BIN, 'bridge')}`], {
