@@ -53,6 +53,18 @@ unpod() {
   cni DEL "$1" <"/tmp/$1.config"
 }
 
+# check NAME: CHECK with what ADD answered.
+check() {
+  config=$(cat "/tmp/$1.config")
+  printf '%s, "prevResult": %s }' "${config%\}*}" "$(cat "/tmp/$1.result")" >"/tmp/$1.check"
+  cni CHECK "$1" <"/tmp/$1.check"
+}
+
+# port NAME: the host's end of a pod, by the alias it carries.
+port() {
+  on_node ip -o link show type veth | grep "/$1 eth0" | sed 's/^[0-9]*: \([^@]*\)@.*/\1/'
+}
+
 # cni COMMAND POD: one call as a runtime makes it.
 cni() {
   type=$(grep -o '"type": *"[^"]*"' "/tmp/$2.config" | head -n 1 | cut -d '"' -f 4)

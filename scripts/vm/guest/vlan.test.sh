@@ -67,6 +67,15 @@ in_pod both ip link add link eth0 name eth0.100 type vlan id 100
 address both eth0.100 192.168.0.11/24
 holds 'and the listed one tagged' reaches both 192.168.0.1
 
+for name in a100 a1 p100 trunk both; do
+  holds "CHECK finds $name as ADD left it" check $name
+done
+holds 'a port has the alias of its pod' test -n "$(port trunk)"
+on_node bridge vlan del vid 201 dev "$(port trunk)"
+holds 'CHECK fails for a VLAN that a trunk lacks' fails check trunk
+on_node bridge vlan add vid 300 dev "$(port a100)"
+holds 'CHECK fails for a VLAN too many' fails check a100
+
 for name in a100 b100 a200 a1 p100 trunk both a202 a300; do
   holds "DEL of $name" unpod $name
 done
