@@ -115,23 +115,11 @@ export function checkMasquerade(nft: Nftables, wanted: Masqueraded): string[] {
   return found
 }
 
-/** GC: ends it for every attachment of the network whose key is not kept. Returns what could not be done, as errors. */
-export function collectMasquerade(nft: Nftables, network: string, keep: ReadonlySet<string>): unknown[] {
+/** Keys of the network's attachments in the table that are not kept: for GC. */
+export function staleMasquerades(nft: Nftables, network: string, keep: ReadonlySet<string>): string[] {
   const tag = networkTag(network)
-  const stale = new Set(
-    scanEntries(nft, MASQUERADE, (found) => found.network === tag && !keep.has(found.key)).map(
-      ({ element }) => parseTag(element.comment ?? '').key,
-    ),
-  )
-  const errors: unknown[] = []
-  for (const key of stale) {
-    try {
-      unmasquerade(nft, key)
-    } catch (error) {
-      errors.push(error)
-    }
-  }
-  return errors
+  const stale = scanEntries(nft, MASQUERADE, (found) => found.network === tag && !keep.has(found.key))
+  return [...new Set(stale.map(({ element }) => parseTag(element.comment ?? '').key))]
 }
 
 /**

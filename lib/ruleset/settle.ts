@@ -1,10 +1,10 @@
 /** Transactions that race with everyone else's: look, decide, commit if nothing changed meanwhile, or look again. */
 
-import { CniError, ErrorCode } from '../cni/error.js'
+import { CniError, ErrorCode, isCniError } from '../cni/error.js'
 import { isUnsupported, type Nftables, openNftables } from '../netlink/nftables/nftables.js'
 import { sleep } from '../sys/clock.js'
 import { isErrno } from '../sys/errno.js'
-import { lacking } from './skeleton.js'
+import { lacking, requireSupport, type Skeleton } from './skeleton.js'
 
 const ATTEMPTS = 300
 
@@ -49,5 +49,33 @@ export function withRuleset<T>(work: (nft: Nftables) => T): T {
     throw error
   } finally {
     nft.close()
+  }
+}
+
+/** As `withRuleset`, for what only removes: where the kernel has no nf_tables there is nothing to remove. */
+export function withRulesetIfAny(work: (nft: Nftables) => void): void {
+  let nft: Nftables
+  try {
+    nft = openRuleset()
+  } catch (error) {
+    if (isCniError(error)) return
+    throw error
+  }
+  try {
+    work(nft)
+  } finally {
+    nft.close()
+  }
+}
+
+/** For STATUS: throws code 50 with what the kernel lacks for these tables. */
+export function requireTables(skeletons: readonly Skeleton[]): void {
+  try {
+    withRuleset((nft) => {
+      for (const skeleton of skeletons) requireSupport(nft, skeleton)
+    })
+  } catch (error) {
+    if (isCniError(error)) throw new CniError(ErrorCode.NotAvailable, error.message, error.details)
+    throw error
   }
 }

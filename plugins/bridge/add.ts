@@ -14,6 +14,7 @@ import { type BridgeConfig, settingsOf } from './config.js'
 import { alreadyExists } from './connect.js'
 import { detach } from './detach.js'
 import { belongsTo, hostLinkName } from './identity.js'
+import { removeRules } from './ruleset.js'
 
 export function add(request: AddRequest<BridgeConfig>): Result {
   const { network, containerId, ifName, netns } = request
@@ -54,7 +55,7 @@ function settleEarlier(
   claim: Claim<Attached>,
   host: Netlink,
   key: string,
-  { containerId, ifName }: AddRequest<BridgeConfig>,
+  { network, containerId, ifName }: AddRequest<BridgeConfig>,
   ipam: Delegate | undefined,
 ): void {
   const { earlier } = claim
@@ -69,6 +70,7 @@ function settleEarlier(
       )
     }
     detach(host, key, earlier.content)
+    if (earlier.sameBoot) removeRules({ network, containerId, ifName }, earlier.content)
     if (earlier.state === 'adding') ipam?.run('DEL')
   } catch (error) {
     claim.release()

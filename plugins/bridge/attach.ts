@@ -13,11 +13,12 @@ import type { Claim } from '../../lib/store/record.js'
 import type { Rollback } from '../../lib/store/rollback.js'
 import { announce, rememberNeighbours, withCarrier } from './announce.js'
 import type { Attached } from './attached.js'
-import type { BridgeConfig, Settings } from './config.js'
+import { type BridgeConfig, type Settings, stateDirOf } from './config.js'
 import { connect } from './connect.js'
 import { configure } from './container.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
 import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
+import { addRules, plannedRules, removeRules } from './ruleset.js'
 
 /** What an ADD works with. */
 export interface Work {
@@ -59,7 +60,18 @@ export function attach(work: Work): Result {
   } else if (settings.containerUp) {
     container.links.change(link.index, { up: true })
   }
-  // Masquerading and the check for forged MACs belong here, before the container is told to the world.
+  const rules = plannedRules(request, settings, link.mac)
+  const recorded: Attached = {
+    ...attached,
+    gatewayLink: gateway?.name ?? '',
+    addresses: addresses.map(({ prefix }) => formatPrefix(prefix)),
+    ...(rules === undefined ? {} : { rules }),
+  }
+  if (rules !== undefined) {
+    claim.write('adding', recorded)
+    steps.push('what is in nftables', () => removeRules(request, recorded))
+    addRules(request, recorded, stateDirOf(request.config))
+  }
   const port = settings.containerUp ? withCarrier(host, pair.index) : pair
   const owned = addresses.map(({ prefix }) => prefix.address)
   if (announcer !== undefined) announce(announcer, container, link, owned)
@@ -67,11 +79,7 @@ export function attach(work: Work): Result {
   const interfaces = [entry(keepMac(host, bridge, pair)), entry(port), { ...entry(link), sandbox: request.netns }]
   if (gateway !== undefined && gateway.index !== bridge.index) interfaces.push(entry(gateway))
 
-  claim.write('ready', {
-    ...attached,
-    gatewayLink: gateway?.name ?? '',
-    addresses: addresses.map(({ prefix }) => formatPrefix(prefix)),
-  })
+  claim.write('ready', recorded)
   const own = {
     interfaces,
     ips: addresses.map(({ prefix, gateway: via }) => ({

@@ -3,6 +3,7 @@
 import type { Request } from '../../lib/cni/request.js'
 import type { RecordPlace } from '../../lib/store/record.js'
 import { stateDirOf } from './config.js'
+import type { RecordedRules } from './ruleset.js'
 
 export interface Attached {
   /** Name of the host's end of the pair. */
@@ -13,6 +14,8 @@ export interface Attached {
   readonly addresses: readonly string[]
   /** Type of the IPAM plugin; `''` at layer 2. */
   readonly ipam: string
+  /** Absent where there is nothing of it in the ruleset. */
+  readonly rules?: RecordedRules
 }
 
 export const PLUGIN = 'bridge'

@@ -19,6 +19,7 @@ import { type BridgeConfig, type Settings, settingsOf } from './config.js'
 import { detach } from './detach.js'
 import { gatewayPrefixes } from './gateway.js'
 import { type Address, addressesOf } from './routes.js'
+import { checkRules } from './ruleset.js'
 
 const IFF_PROMISC = 0x100
 
@@ -51,6 +52,7 @@ export function check(request: CheckRequest<BridgeConfig>): void {
       if (settings.isGateway && bridge !== undefined) checkGateway(host, bridge, addresses, settings, differs)
     }
   }
+  checkRecordedRules(request, settings, differs)
   if (differences.length === 0) return
   undoUnfinished(request, host, ipam)
   throw new CniError(
@@ -58,6 +60,16 @@ export function check(request: CheckRequest<BridgeConfig>): void {
     `${ifName} is not as ADD left it: ${differences.length} ${differences.length === 1 ? 'difference' : 'differences'}`,
     differences.join('; '),
   )
+}
+
+/** By the record: it says what was asked for when the container was attached. */
+function checkRecordedRules(request: CheckRequest<BridgeConfig>, settings: Settings, differs: Differs): void {
+  if (settings.masquerade === undefined && !settings.checksMac) return
+  const record = claim<Attached>(placeOf(request, request))
+  const attached = record?.earlier?.content
+  record?.release()
+  if (attached?.rules === undefined) differs('nothing is recorded of ipMasq and macspoofchk')
+  else for (const difference of checkRules(request, attached)) differs(difference)
 }
 
 function checkBridge(host: Netlink, settings: Settings, prevResult: Result, differs: Differs): Link | undefined {
@@ -123,9 +135,9 @@ function checkPort(
     differs(`${name} is not a port of ${bridge.name}`)
     return
   }
-  if ((end.port?.hairpin ?? false) !== port.hairpin) differs(`hairpin of ${name} is ${port.hairpin ? 'off' : 'on'}`)
-  if ((end.port?.isolated ?? false) !== port.isolated)
-    differs(`isolation of ${name} is ${port.isolated ? 'off' : 'on'}`)
+  // That either is on unasked is another plugin's doing: portmap and firewall need them.
+  if (port.hairpin && end.port?.hairpin !== true) differs(`hairpin of ${name} is off`)
+  if (port.isolated && end.port?.isolated !== true) differs(`isolation of ${name} is off`)
   if (port.vlan !== 0 || port.trunk.length > 0) checkVlans(host, end, port, differs)
 }
 

@@ -5,14 +5,20 @@ import { refuseInterfaceName } from '../../lib/cni/environment.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { Request } from '../../lib/cni/request.js'
 import { atLeast } from '../../lib/cni/version.js'
+import { parseAddress } from '../../lib/ip/address.js'
 import { formatMac, parseMac } from '../../lib/ip/mac.js'
+import { parsePrefix } from '../../lib/ip/prefix.js'
+import type { MasqueradeSettings } from '../../lib/ruleset/masquerade-table.js'
+import { warn } from '../../lib/sys/log.js'
 
 export interface BridgeConfig extends NetworkConfig {
   readonly bridge?: string
   readonly isGateway?: boolean
   readonly isDefaultGateway?: boolean
   readonly forceAddress?: boolean
-  readonly ipMasq?: boolean
+  readonly ipMasq?:
+    | boolean
+    | { readonly exclude?: readonly string[]; readonly random?: 'fully' | 'none'; readonly to?: string }
   readonly ipMasqBackend?: '' | 'iptables' | 'nftables'
   readonly mtu?: number
   readonly hairpinMode?: boolean
@@ -59,6 +65,9 @@ export interface Settings {
   readonly mac: string | undefined
   /** The IPAM plugin; absent is layer 2. */
   readonly ipam: string | undefined
+  /** Absent is none. */
+  readonly masquerade: MasqueradeSettings | undefined
+  readonly checksMac: boolean
 }
 
 const DEFAULT_BRIDGE = 'cni0'
@@ -107,7 +116,7 @@ export function settingsOf(request: Request<BridgeConfig>): Settings {
       'set ipam.type, or use cniVersion 0.3.0 or newer for layer-2 networks',
     )
   }
-  refuseUnsupported(config)
+  const masquerade = masqueradeOf(config)
   const trunk = config.vlanTrunk === undefined ? [] : trunkOf(config.vlanTrunk)
   return {
     bridge,
@@ -128,17 +137,27 @@ export function settingsOf(request: Request<BridgeConfig>): Settings {
     containerUp: config.disableContainerInterface !== true,
     mac: macOf(config, (request as { readonly args?: ReadonlyMap<string, string> }).args?.get('MAC')),
     ipam,
+    masquerade,
+    checksMac: config.macspoofchk === true,
   }
 }
 
-/** Both need nftables, which this build does not speak yet. Refused, because ignored they would be a hole. */
-function refuseUnsupported({ ipMasq, macspoofchk }: BridgeConfig): void {
-  for (const [key, wanted] of [
-    ['ipMasq', ipMasq],
-    ['macspoofchk', macspoofchk],
-  ] as const) {
-    if (wanted === true)
-      throw invalid(`"${key}" is not yet supported by this build`, `leave it out or set "${key}": false`)
+/** What `ipMasq` asks for; undefined where nothing. */
+function masqueradeOf({ ipMasq = false, ipMasqBackend }: BridgeConfig): MasqueradeSettings | undefined {
+  if (ipMasq === false) return undefined
+  if (ipMasqBackend === 'iptables') warn('"ipMasqBackend": "iptables" works as "nftables": flatnet runs no iptables')
+  const { exclude = [], random = 'fully', to } = ipMasq === true ? {} : ipMasq
+  const address = to === undefined ? undefined : parseAddress(to)
+  if (to !== undefined && address === undefined) throw invalid(`ipMasq.to ${JSON.stringify(to)} is no address`)
+  return {
+    exclude: exclude.map((text) => {
+      const prefix = parsePrefix(text)
+      if (prefix === undefined)
+        throw invalid(`ipMasq.exclude: ${JSON.stringify(text)} is no address with prefix length`)
+      return prefix
+    }),
+    fullyRandom: random === 'fully',
+    to: address === undefined ? [] : [address],
   }
 }
 

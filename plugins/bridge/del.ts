@@ -10,6 +10,7 @@ import { warn } from '../../lib/sys/log.js'
 import { type Attached, placeOf } from './attached.js'
 import { type BridgeConfig, bridgeNameOf } from './config.js'
 import { detach, detachInside, forget } from './detach.js'
+import { removeRules, removeUnrecordedRules } from './ruleset.js'
 
 export function del(request: DelRequest<BridgeConfig>): void {
   const { config, network, containerId, ifName, netns } = request
@@ -29,6 +30,10 @@ export function del(request: DelRequest<BridgeConfig>): void {
     if (detach(host, key, attached) || (netns === '' && attached !== undefined)) return
     detachInside(host, key, netns, ifName)
     if (attached === undefined) forget(host, bridgeNameOf(config), addressesIn(request))
+  })
+  attempt(`failed to remove ${ifName} from nftables`, () => {
+    if (attached === undefined) removeUnrecordedRules(request, config)
+    else removeRules(request, attached)
   })
   const ipam =
     typeof config.ipam?.type === 'string' && config.ipam.type !== '' ? config.ipam.type : (attached?.ipam ?? '')

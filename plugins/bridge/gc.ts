@@ -12,6 +12,7 @@ import { type BridgeConfig, stateDirOf } from './config.js'
 import { together } from './del.js'
 import { detach, remove } from './detach.js'
 import { readAlias } from './identity.js'
+import { collectRules, removeRules } from './ruleset.js'
 
 type Keep = ReturnType<typeof keeps>
 
@@ -32,6 +33,11 @@ export function gc(request: GcRequest<BridgeConfig>): void {
       attempt(`cannot remove ${record.containerId}/${record.ifName}`, () => collect(request, host, record, keep))
     }
     attempt('cannot look for links without a record', () => collectLinks(request, host, keep, attempt))
+    attempt('cannot look for rules without a record', () => {
+      const known = listRecords(stateDirOf(config), PLUGIN, network).map(({ key }) => key)
+      const kept = valid.map(({ containerId, ifName }) => attachmentKey(network, containerId, ifName))
+      collectRules(network, new Set([...known, ...kept]), attempt)
+    })
   }
   const ipam = config.ipam?.type ?? ''
   if (ipam !== '') {
@@ -66,7 +72,9 @@ function collect(request: GcRequest<BridgeConfig>, host: Netlink, listed: Listed
       record.release()
       return
     }
-    detach(host, listed.key, record.earlier?.content ?? listed.content)
+    const attached = record.earlier?.content ?? listed.content
+    detach(host, listed.key, attached)
+    if (attached !== undefined) removeRules({ network: request.network, ...listed }, attached)
     record.remove()
   } catch (error) {
     record.release()

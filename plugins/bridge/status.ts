@@ -7,12 +7,14 @@ import { openHost } from '../../lib/netns/namespace.js'
 import { directoryOf } from '../../lib/store/atomic.js'
 import { isWritable, stat } from '../../lib/sys/file.js'
 import { type BridgeConfig, settingsOf, stateDirOf } from './config.js'
+import { requireRules } from './ruleset.js'
 
 /** BR_MAX_PORTS less the number 0, net/bridge/br_private.h. */
 const PORTS = 1023
 
 export function status(request: StatusRequest<BridgeConfig>): void {
-  const { bridge: name, ipam } = settingsOf(request)
+  const settings = settingsOf(request)
+  const { bridge: name, ipam } = settings
   const host = openHost()
   const bridge = host.links.find(name)
   if (bridge !== undefined && bridge.kind !== 'bridge') {
@@ -25,6 +27,7 @@ export function status(request: StatusRequest<BridgeConfig>): void {
     throw notAvailable(`bridge "${name}" is full`, `it has ${PORTS} of ${PORTS} ports, the limit of the kernel`)
   }
   requireStateDir(stateDirOf(request.config))
+  requireRules(settings)
   if (ipam !== undefined) findDelegate(ipam, request).run('STATUS')
 }
 

@@ -5,12 +5,12 @@ import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import { type GcRequest, keeps } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
 import { stalePorts, unexposePorts } from '../../lib/ruleset/host-ports.js'
-import { withRuleset } from '../../lib/ruleset/settle.js'
+import { withRulesetIfAny } from '../../lib/ruleset/settle.js'
 import { attachmentKey, claim, listRecords } from '../../lib/store/record.js'
 import { unlink } from '../../lib/sys/file.js'
 import type { PortmapConfig } from './config.js'
 import { PLUGIN, placeOf, type Recorded, restore } from './record.js'
-import { withdraw } from './withdraw.js'
+import { guardedTableGoes, withdraw } from './withdraw.js'
 
 export function gc(request: GcRequest<PortmapConfig>): void {
   const { config, network, valid } = request
@@ -18,13 +18,13 @@ export function gc(request: GcRequest<PortmapConfig>): void {
   const keep = keeps(valid)
   const keys = new Set(valid.map(({ containerId, ifName }) => attachmentKey(network, containerId, ifName)))
   const failures = collectFailures()
-  withRuleset((nft) => {
+  withRulesetIfAny((nft) => {
     const host = openHost()
     for (const listed of listRecords<Recorded>(stateDirOf(config), PLUGIN, network)) {
       if (keys.has(listed.key) || (listed.state !== 'damaged' && keep(listed))) continue
       failures.attempt(`cannot unmap ${listed.containerId}/${listed.ifName}`, () => {
         if (listed.state === 'damaged') {
-          unexposePorts(nft, listed.key)
+          unexposePorts(nft, listed.key, undefined, () => guardedTableGoes(nft))
           unlink(listed.path)
           return
         }
@@ -44,7 +44,9 @@ export function gc(request: GcRequest<PortmapConfig>): void {
     }
     failures.attempt('cannot look for mappings without a record', () => {
       const recorded = new Set(listRecords(stateDirOf(config), PLUGIN, network).map(({ key }) => key))
-      for (const key of stalePorts(nft, network, keys)) if (!recorded.has(key)) unexposePorts(nft, key)
+      for (const key of stalePorts(nft, network, keys)) {
+        if (!recorded.has(key)) unexposePorts(nft, key, undefined, () => guardedTableGoes(nft))
+      }
     })
   })
   failures.report()

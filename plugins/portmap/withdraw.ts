@@ -3,22 +3,20 @@
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { unexposePorts } from '../../lib/ruleset/host-ports.js'
-import { type Exposed, guardedLink, HOST_PORTS } from '../../lib/ruleset/host-ports-table.js'
+import { type Exposed, HOST_PORTS } from '../../lib/ruleset/host-ports-table.js'
 import { ownerKey } from '../../lib/ruleset/owner.js'
 import { forgetConnections } from './connections.js'
 import { closeLocalnets, reopen } from './localnet.js'
 
 export function withdraw(nft: Nftables, host: Netlink, exposed: Exposed): void {
-  const key = ownerKey(exposed.owner)
-  if (guardedLink(exposed) === undefined) unexposePorts(nft, key, exposed)
-  else {
-    // The table takes its guard along when it goes, so 127/8 must be shut before.
-    unexposePorts(nft, key, exposed, () => {
-      const closed = closeLocalnets(nft)
-      return () => {
-        if (nft.table(HOST_PORTS.name) !== undefined) reopen(closed)
-      }
-    })
-  }
+  unexposePorts(nft, ownerKey(exposed.owner), exposed, () => guardedTableGoes(nft))
   forgetConnections(nft, host, exposed, 'DEL')
+}
+
+/** The table takes its guard along when it goes, so 127/8 is shut before; where it stayed after all, opened again. */
+export function guardedTableGoes(nft: Nftables): () => void {
+  const closed = closeLocalnets(nft)
+  return () => {
+    if (nft.table(HOST_PORTS.name) !== undefined) reopen(closed)
+  }
 }
