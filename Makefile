@@ -24,11 +24,12 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
-$(TOOLS)/bundle.js: node_modules/.package-lock.json $(wildcard scripts/*.ts) scripts/tsconfig.json
+# A stamp, because the tests are compiled into the same folder later and write the tools again.
+build/js/.tools: node_modules/.package-lock.json $(filter-out %.test.ts,$(wildcard scripts/*.ts)) scripts/tsconfig.json
 	npx --no-install tsc -p scripts
 	@touch $@
 
-build/schemas/.done: $(TOOLS)/bundle.js $(shell find lib plugins ipam -name "*.schema.json" 2>/dev/null)
+build/schemas/.done: build/js/.tools $(shell find lib plugins ipam -name "*.schema.json" 2>/dev/null)
 	@mkdir -p build/schemas
 	$(NODE) $(TOOLS)/compile-schemas.js
 	@touch $@
@@ -38,7 +39,7 @@ $(HOST)/flatnet-host: $(wildcard lib/host/src/*.rs lib/host/src/bin/*.rs) lib/ho
 	cd lib/host && $(CARGO) build --release --locked --quiet
 	@touch $@
 
-build/flatnet: $(TOOLS)/bundle.js build/schemas/.done $(HOST)/flatnet-host $(SOURCES)
+build/flatnet: build/js/.tools build/schemas/.done $(HOST)/flatnet-host $(SOURCES)
 	$(NODE) $(TOOLS)/bundle.js
 
 build/js/.tests: build/schemas/.done $(SOURCES) $(TESTS) scripts/tsconfig.test.json
