@@ -25,10 +25,13 @@ function testFiles(folder: string, netns: boolean, substring: string): string[] 
       if (entry.isDirectory()) return testFiles(path, netns, substring)
       return path.endsWith('.test.js') && path.endsWith('.netns.test.js') === netns ? [path] : []
     })
-    // What was compiled from a file that is gone or has another name now is no test.
-    .filter((path) => existsSync(path.replace('build/js/', '').replace(/\.js$/, '.ts')))
-    .filter((path) => path.includes(substring))
+    .filter((path) => hasSource(path) && path.includes(substring))
     .sort()
+}
+
+/** What was compiled from a file that is gone or has another name now is no test. */
+function hasSource(path: string): boolean {
+  return existsSync(path.replace('build/js/', '').replace(/\.js$/, '.ts'))
 }
 
 /** The command that puts a program into private namespaces; undefined where the kernel refuses. */
