@@ -30,6 +30,7 @@ case "$1" in
   demo)
     need ip iproute2
     need nsenter util-linux
+    need nft nftables
     need ping iputils-ping
     ;;
   vm)

@@ -8,12 +8,10 @@ import { terminalTable } from '../terminal/table.js'
 import type { Act } from './act.js'
 import { Host } from './host.js'
 import { interfacesOf } from './look.js'
+import { connectOutside, NODE, OUTSIDE } from './outside.js'
 import { removeAndVerify } from './remove.js'
-import type { Stage } from './stage.js'
 import { receive, visit } from './visit.js'
 
-const NODE = '192.0.2.1'
-const OUTSIDE = '192.0.2.7'
 const MAPPING = { hostPort: 8080, containerPort: 80, protocol: 'tcp' }
 
 const CONFLIST: Json = {
@@ -66,14 +64,6 @@ export const portsAct: Act = {
     removeAndVerify(stage, [host])
     stage.claim(visit(outside, NODE, MAPPING.hostPort) === undefined, `port ${MAPPING.hostPort} is closed again`)
   },
-}
-
-function connectOutside(stage: Stage, { netns }: Host): Netns {
-  const outside = stage.netns('outside')
-  netns.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside.path)
-  netns.batch(`addr add ${NODE}/24 dev eth0`, 'link set eth0 up')
-  outside.batch(`addr add ${OUTSIDE}/24 dev eth0`, 'link set eth0 up')
-  return outside
 }
 
 function draw(host: Host, outside: Netns, mapping: string): string[] {

@@ -18,6 +18,10 @@ export function removeAndVerify(stage: Stage, hosts: readonly Host[]): void {
     'lease',
     hosts.flatMap((host) => leasesOf(host).map(({ address }) => address)),
   )
+  stage.claimNone(
+    'nftables table',
+    hosts.flatMap(({ netns }) => netns.run('nft', 'list', 'tables').split('\n')).filter((line) => line !== ''),
+  )
   const folders = new Set(['/run/flatnet', ...hosts.map(({ dataDir }) => dataDir)])
   stage.claimNone('record of a pod', [...folders].flatMap(filesUnder).filter(isRecord))
 }

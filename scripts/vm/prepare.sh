@@ -60,7 +60,7 @@ add_program() {
 mkdir -p "$vm"
 fetch_kernel
 rm -rf "$root"
-mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/run" "$root/tmp" "$root/var/lib" "$root/opt/cni/bin"
+mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/run" "$root/tmp" "$root/var/lib" "$root/opt/cni"
 cp "$(command -v busybox)" "$root/bin/busybox"
 for program in ip bridge; do
   add_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $program)"
@@ -68,7 +68,7 @@ done
 for release in "$vm"/kernel/lib/modules/*; do
   add_modules "${release##*/}"
 done
-cp -l bin/* "$root/opt/cni/bin/"
+cp -a bin "$root/opt/cni/"
 cp -r scripts/vm/guest "$root/guest"
 ln -s guest/init "$root/init"
 cp "$vm"/kernel/boot/vmlinuz-* "$vm/vmlinuz"
