@@ -15,7 +15,7 @@ const STOREYS: readonly (readonly string[])[] = [
   ['store', 'netlink', 'ethernet'],
   ['sysctl', 'cni'],
   ['netns'],
-  ['ruleset', 'attachment'],
+  ['ruleset', 'attachment', 'dbus'],
   ['nodes'],
 ]
 

@@ -204,9 +204,9 @@ export class NetlinkSocket {
   /**
    * As `batch`, in one datagram however large: what nfnetlink's transactions need. `requests` includes the begin and
    * end messages. The acknowledgement is asked of the last request that may carry one (`acknowledge`, an index).
-   * A refusal of the begin message (index 0) speaks for the whole.
+   * A refusal of the begin message (index 0) speaks for the whole. `echo` is given what requests with NLM_F_ECHO made.
    */
-  transaction(requests: readonly Request[], acknowledge: number): Failure[] {
+  transaction(requests: readonly Request[], acknowledge: number, echo?: (message: Message) => void): Failure[] {
     const writer = beginWriting()
     let header = 0
     for (let at = 0; at < requests.length; at++) {
@@ -214,7 +214,7 @@ export class NetlinkSocket {
       this.append(writer, requests[at] as Request, 0)
     }
     const failures: Failure[] = []
-    this.finishChunk(writer, header, requests, 0, requests.length, failures, acknowledge)
+    this.finishChunk(writer, header, requests, 0, requests.length, failures, acknowledge, echo)
     return failures
   }
 
@@ -226,13 +226,17 @@ export class NetlinkSocket {
     end: number,
     failures: Failure[],
     acknowledge = end - 1,
+    echo?: (message: Message) => void,
   ): void {
     writer.view.setUint16(header + 6, writer.view.getUint16(header + 6, true) | NLM_F_ACK, true)
     const firstSequence = this.sequence - (end - first) + 1
     const last = requests[acknowledge] as Request
     this.transmit(writer, last)
     this.collect(last, firstSequence, (reply) => {
-      if (reply.type !== NLMSG_ERROR) return false
+      if (reply.type !== NLMSG_ERROR) {
+        echo?.(reply)
+        return false
+      }
       const index = first + reply.sequence - firstSequence
       const error = refusal(reply, requests[index] ?? last)
       if (error !== undefined) failures.push({ index, error })

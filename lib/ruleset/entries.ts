@@ -69,8 +69,10 @@ export function scanEntries(
 }
 
 export interface RemovalOptions {
-  /** Requests that remove what exists for a chain's sake alone, and how many objects those are. */
+  /** Requests that remove what exists for a chain's sake alone. */
   readonly companions?: (chain: Chain) => readonly Request[]
+  /** How many chains and sets each of those removes; default 1. */
+  readonly companionObjects?: number
   /** Chains that stay though no element leads to them any more. */
   readonly keep?: readonly string[]
   /** Never the whole table. */
@@ -85,7 +87,7 @@ export function removal(
   nft: Nftables,
   skeleton: Skeleton,
   doomed: readonly Entry[],
-  { companions = () => [], keep, keepTable = false }: RemovalOptions = {},
+  { companions = () => [], companionObjects = 1, keep, keepTable = false }: RemovalOptions = {},
 ): Request[] {
   if (doomed.length === 0) return []
   const { name } = skeleton
@@ -109,7 +111,7 @@ export function removal(
   }
   const extras = orphans.map((chain) => ({ chain, requests: companions(chain) }))
   if (last) {
-    const ours = extras.reduce((n, { requests }) => n + 1 + requests.length, objectsOf(skeleton))
+    const ours = extras.reduce((n, { requests }) => n + 1 + requests.length * companionObjects, objectsOf(skeleton))
     if (nft.table(name)?.use === ours) return [deleteTable(name)]
   }
   return [

@@ -1,7 +1,8 @@
 /** Rules of iptables-nft as nf_tables holds them: which of them lead where. */
 
+import type { IpAddress } from '../ip/address.js'
 import { eachAttribute, readerOf } from '../netlink/codec/reader.js'
-import { bareText, text } from '../netlink/codec/types.js'
+import { bareText, ip, text } from '../netlink/codec/types.js'
 import type { Rule } from '../netlink/nftables/rule.js'
 import { verdict } from '../netlink/nftables/verdict.js'
 
@@ -55,4 +56,28 @@ function eachExpression(
       else if (number === 2) visit(name, reader, at, until)
     })
   })
+}
+
+/** The address that a rule accepts packets from or to, as iptables writes `-s` and `-d` of one address. */
+export function acceptedAddress(rule: Rule): IpAddress | undefined {
+  let address: IpAddress | undefined
+  let accepts = false
+  eachExpression(rule.expressions, (name, reader, start, end) => {
+    if (name === 'cmp') {
+      eachAttribute(reader, start, end, (number, from, to) => {
+        if (number !== 3) return // NFTA_CMP_DATA
+        eachAttribute(reader, from, to, (_, at, until) => {
+          if (until - at === 4 || until - at === 16) address = ip.read(reader, at, until)
+        })
+      })
+    } else if (name === 'immediate') {
+      eachAttribute(reader, start, end, (number, from, to) => {
+        if (number !== 2) return
+        eachAttribute(reader, from, to, (kind, at, until) => {
+          if (kind === 2) accepts = verdict.read(reader, at, until).kind === 'accept'
+        })
+      })
+    }
+  })
+  return accepts ? address : undefined
 }

@@ -13,7 +13,7 @@ import { placeOf, type Recorded, restore } from './record.js'
 import { guardedTableGoes, withdraw } from './withdraw.js'
 
 export function del(request: DelRequest<PortmapConfig>): void {
-  const { config, network, containerId, ifName } = request
+  const { config } = request
   const record = claim<Recorded>(placeOf(request, request))
   const earlier = record?.earlier
   if (earlier === undefined && (config.runtimeConfig?.portMappings ?? []).length === 0) {

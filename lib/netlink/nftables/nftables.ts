@@ -74,8 +74,8 @@ export class Nftables {
    * Applies all of `requests` or none of them. False where `generation` was given and is past: look again, then try
    * again. Throws the first refusal, which names its object.
    */
-  commit(requests: readonly Request[], generation?: number): boolean {
-    return this.send([batchBegin(generation), ...requests, batchEnd()], requests.length)
+  commit(requests: readonly Request[], generation?: number, echo?: (message: Message) => void): boolean {
+    return this.send([batchBegin(generation), ...requests, batchEnd()], requests.length, echo)
   }
 
   /** Has the kernel check `requests` as a transaction and forget them: what it lacks, it says. */
@@ -83,8 +83,8 @@ export class Nftables {
     this.send([batchBegin(undefined), ...requests], requests.length)
   }
 
-  private send(messages: readonly Request[], last: number): boolean {
-    const [failure] = this.socket.transaction(messages, last)
+  private send(messages: readonly Request[], last: number, echo?: (message: Message) => void): boolean {
+    const [failure] = this.socket.transaction(messages, last, echo)
     if (failure === undefined) return true
     if (failure.error.errno === ERESTART) return false
     throw failure.error

@@ -2,7 +2,7 @@
 
 import { attributes } from '../codec/attributes.js'
 import { type AttributeType, bytes, nested, text, u64be } from '../codec/types.js'
-import { type Message, NLM_F_APPEND, NLM_F_CREATE, type Request } from '../message.js'
+import { type Message, NLM_F_APPEND, NLM_F_CREATE, NLM_F_ECHO, type Request } from '../message.js'
 import type { ChainName } from './chain.js'
 import type { Expression } from './expression.js'
 import { NFGEN_LENGTH, NFT_MSG_DELRULE, NFT_MSG_GETRULE, NFT_MSG_NEWRULE, nftRequest } from './message.js'
@@ -50,12 +50,14 @@ export interface RuleOptions {
   readonly comment?: string
   /** At the chain's beginning instead of its end. */
   readonly first?: boolean
+  /** Have the kernel tell what it made: the handle. */
+  readonly echo?: boolean
 }
 
 export function addRule(chain: ChainName, rule: readonly Expression[], options: RuleOptions = {}): Request {
   return nftRequest(
     NFT_MSG_NEWRULE,
-    NLM_F_CREATE | (options.first === true ? 0 : NLM_F_APPEND),
+    NLM_F_CREATE | (options.first === true ? 0 : NLM_F_APPEND) | (options.echo === true ? NLM_F_ECHO : 0),
     chain.family,
     () => `add ${ruleText(chain)}`,
     (writer) =>
@@ -74,7 +76,7 @@ export function deleteRule(chain: ChainName, handle?: number): Request {
     NFT_MSG_DELRULE,
     0,
     chain.family,
-    () => `delete ${ruleText(chain)}`,
+    () => `delete ${ruleText(chain)}${handle === undefined ? '' : ` handle ${handle}`}`,
     (writer) => written.write(writer, { table: chain.table, chain: chain.chain, handle }),
   )
 }

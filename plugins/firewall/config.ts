@@ -1,0 +1,64 @@
+/** The configuration of firewall, and the record of what it did. */
+
+import { refuseStateDir, stateDirOf } from '../../lib/attachment/state-dir.js'
+import type { NetworkConfig } from '../../lib/cni/config.js'
+import type { Request } from '../../lib/cni/request.js'
+import type { Placed } from '../../lib/ruleset/admission.js'
+import type { Policy } from '../../lib/ruleset/ingress-policy.js'
+import type { RecordPlace } from '../../lib/store/record.js'
+import { warn } from '../../lib/sys/log.js'
+
+export interface FirewallConfig extends NetworkConfig {
+  readonly backend?: string
+  readonly iptablesAdminChainName?: string
+  readonly firewalldZone?: string
+  readonly ingressPolicy?: '' | 'open' | Policy
+}
+
+export interface Settings {
+  /** `auto` asks firewalld if it runs. */
+  readonly backend: 'auto' | 'firewalld' | 'nftables'
+  readonly adminChain: string
+  readonly zone: string
+  /** Absent is open. */
+  readonly policy: Policy | undefined
+}
+
+export function settingsOf(config: FirewallConfig): Settings {
+  refuseStateDir(config)
+  const { backend = '', iptablesAdminChainName: adminChain = 'CNI-ADMIN', firewalldZone: zone = 'trusted' } = config
+  if (backend === 'iptables') {
+    warn(
+      '"backend": "iptables" works as "nftables": rules go into iptables-nft\'s tables, and flatnet runs no iptables',
+    )
+  }
+  const { ingressPolicy = '' } = config
+  return {
+    backend:
+      backend === 'firewalld' ? 'firewalld' : backend === 'iptables' || backend === 'nftables' ? 'nftables' : 'auto',
+    adminChain,
+    zone,
+    policy: ingressPolicy === '' || ingressPolicy === 'open' ? undefined : ingressPolicy,
+  }
+}
+
+export const PLUGIN = 'firewall'
+
+/** The record of an attachment. */
+export interface Admitted {
+  readonly addresses: readonly string[]
+  /** Absent until they are placed: then they are found by their comment. */
+  readonly placed?: readonly Placed[]
+  readonly zone?: string
+  readonly bridge?: string
+  readonly policy?: Policy
+  readonly pod?: string
+  readonly link?: string
+}
+
+export function placeOf(
+  { config, network }: Pick<Request<{ readonly stateDir?: string }>, 'config' | 'network'>,
+  { containerId, ifName }: { readonly containerId: string; readonly ifName: string },
+): RecordPlace {
+  return { stateDir: stateDirOf(config), plugin: PLUGIN, network, containerId, ifName }
+}

@@ -1,0 +1,73 @@
+/** DEL and GC: what our record says was done is taken back, whatever the configuration says now. */
+
+import { collectFailures } from '../../lib/attachment/failures.js'
+import { containerAddresses } from '../../lib/attachment/previous.js'
+import { stateDirOf } from '../../lib/attachment/state-dir.js'
+import { type DelRequest, type GcRequest, keeps } from '../../lib/cni/request.js'
+import { dismiss, dismissReference } from '../../lib/ruleset/admission.js'
+import { stalePolicies, unpolice } from '../../lib/ruleset/ingress-policy.js'
+import { nameLegacyLeftovers } from '../../lib/ruleset/legacy-iptables.js'
+import { withRulesetIfAny } from '../../lib/ruleset/settle.js'
+import { attachmentKey, claim, listRecords } from '../../lib/store/record.js'
+import { unlink } from '../../lib/sys/file.js'
+import { type Admitted, type FirewallConfig, PLUGIN, placeOf } from './config.js'
+import { withdraw } from './withdraw.js'
+
+export function del(request: DelRequest<FirewallConfig>): void {
+  const { network, containerId, ifName, prevResult } = request
+  const key = attachmentKey(network, containerId, ifName)
+  const record = claim<Admitted>(placeOf(request, request))
+  const admitted = record?.earlier?.content
+  try {
+    withRulesetIfAny((nft) => {
+      if (admitted !== undefined) withdraw(nft, key, admitted)
+      else if (prevResult !== undefined) {
+        dismiss(nft, key, undefined)
+        dismissReference(nft, containerAddresses(prevResult, ifName))
+      }
+    })
+  } catch (error) {
+    record?.release()
+    throw error
+  }
+  record?.remove()
+  if (admitted === undefined && prevResult !== undefined) nameLegacyLeftovers('filter', 'CNI-FORWARD')
+}
+
+export function gc(request: GcRequest<FirewallConfig>): void {
+  const { config, network, valid } = request
+  if (valid === undefined) return
+  const keep = keeps(valid)
+  const keys = new Set(valid.map(({ containerId, ifName }) => attachmentKey(network, containerId, ifName)))
+  const failures = collectFailures()
+  withRulesetIfAny((nft) => {
+    for (const listed of listRecords<Admitted>(stateDirOf(config), PLUGIN, network)) {
+      if (keys.has(listed.key) || (listed.state !== 'damaged' && keep(listed))) continue
+      failures.attempt(`cannot withdraw ${listed.containerId}/${listed.ifName}`, () => {
+        if (listed.state === 'damaged') {
+          dismiss(nft, listed.key, undefined)
+          unlink(listed.path)
+          return
+        }
+        const record = claim<Admitted>(placeOf(request, listed))
+        // An ADD that was running when we looked and has finished since is news, not stale.
+        if (record?.earlier === undefined || (listed.state === 'adding' && record.earlier.state === 'ready')) {
+          record?.release()
+          return
+        }
+        try {
+          withdraw(nft, listed.key, record.earlier.content)
+        } catch (error) {
+          record.release()
+          throw error
+        }
+        record.remove()
+      })
+    }
+    failures.attempt('cannot look for policies without a record', () => {
+      const known = listRecords(stateDirOf(config), PLUGIN, network).map(({ key }) => key)
+      for (const key of stalePolicies(nft, network, new Set([...keys, ...known]))) unpolice(nft, key)
+    })
+  })
+  failures.report()
+}
