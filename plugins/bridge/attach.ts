@@ -11,7 +11,7 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { ContainerFile } from '../../lib/netns/namespace.js'
 import type { Claim } from '../../lib/store/record.js'
 import type { Rollback } from '../../lib/store/rollback.js'
-import { announce, rememberNeighbours, withCarrier } from './announce.js'
+import { announce, forgetNeighbours, rememberNeighbours, withCarrier } from './announce.js'
 import type { Attached } from './attached.js'
 import { type BridgeConfig, type Settings, stateDirOf } from './config.js'
 import { connect } from './connect.js'
@@ -75,11 +75,15 @@ export function attach(work: Work): Result {
   const port = settings.containerUp ? withCarrier(host, pair.index) : pair
   const owned = addresses.map(({ prefix }) => prefix.address)
   if (announcer !== undefined) announce(announcer, container, link, owned)
-  if (gateway !== undefined) rememberNeighbours(host, gateway.index, link.mac, owned)
+  claim.write('ready', recorded) // before there are entries that only the record knows of
+  if (gateway !== undefined) {
+    const { index } = gateway
+    steps.push('the neighbour entries', () => forgetNeighbours(host, index, owned))
+    rememberNeighbours(host, index, link.mac, owned)
+  }
   const interfaces = [entry(keepMac(host, bridge, pair)), entry(port), { ...entry(link), sandbox: request.netns }]
   if (gateway !== undefined && gateway.index !== bridge.index) interfaces.push(entry(gateway))
 
-  claim.write('ready', recorded)
   const own = {
     interfaces,
     ips: addresses.map(({ prefix, gateway: via }) => ({
