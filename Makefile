@@ -47,6 +47,12 @@ build/js/.tests: build/schemas/.done $(SOURCES) $(TESTS) scripts/tsconfig.test.j
 	@mkdir -p build/js && cp -f --parents $$(find plugins ipam -name config.generated.js 2>/dev/null) build/js/
 	@touch $@
 
+# The demo and the benchmark, without the tests.
+build/js/.demo: node_modules/.package-lock.json $(wildcard scripts/demo/*.ts scripts/bench/*.ts scripts/terminal/*.ts lib/testing/*.ts) \
+                scripts/private-namespaces.ts scripts/tsconfig.demo.json
+	npx --no-install tsc -p scripts/tsconfig.demo.json
+	@touch $@
+
 prerequisites:
 	@scripts/prerequisites.sh test
 
@@ -76,7 +82,7 @@ test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packe
 	@scripts/vm/prepare.sh
 	@scripts/vm/boot.sh
 
-demo: build build/js/.tests ## Pods in private namespaces: attached, pinged, drawn, removed
+demo: build build/js/.demo ## Pods in private namespaces: attached, pinged, drawn, removed
 	@scripts/prerequisites.sh demo
 	@$(NODE) $(TOOLS)/demo/main.js $(ARGS)
 
@@ -85,7 +91,7 @@ build/bench/%: scripts/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -static -s -Wall -Wextra -o $@ $<
 
-bench: build build/js/.tests $(addprefix build/bench/,time floor noop) ## Beside the reference plugins and a C floor
+bench: build build/js/.demo $(addprefix build/bench/,time floor noop) ## Beside the reference plugins and a C floor
 	@scripts/prerequisites.sh bench
 	@$(NODE) $(TOOLS)/bench/main.js $(ARGS)
 
