@@ -1,0 +1,80 @@
+/** What the suite has to know about a plugin: a JSON file of ten lines, checked as it is read. */
+
+import { type Feature, isFeature } from './features.js'
+import { isObject, type Json } from './json.js'
+
+export type Kind = 'interface' | 'chained' | 'ipam'
+
+export interface Descriptor {
+  /** The executable's name. */
+  readonly type: string
+  readonly kind: Kind
+  /**
+   * The smallest valid configuration, without `cniVersion` and `name`; of an IPAM plugin its section. It
+   * must change something when it is applied to an attachment.
+   */
+  readonly config: Json
+  /** Key of the section whose `type` the plugin runs: `ipam`. The suite puts a scripted plugin there. */
+  readonly delegates?: string
+  /** The one interface name the plugin takes, where it ignores CNI_IFNAME: `lo`. */
+  readonly ifName?: string
+  /** By capability name a value to call with. */
+  readonly capabilities?: Record<string, Json>
+  /** Lines of the snapshot that may differ after the last DEL; `*` stands for anything. */
+  readonly leaves?: readonly string[]
+  /** Directories with the plugin's state. */
+  readonly state?: readonly string[]
+  /** Key (dotted path) of the configuration that names its state directory. */
+  readonly stateKey?: string
+  readonly needs?: readonly Feature[]
+  /** Shell commands that prepare the host's namespace before every case. */
+  readonly prepare?: readonly string[]
+  /** Members laid over `config` that leave an interface without addresses. */
+  readonly layer2?: Json
+  /** Members laid over `config` with which a chained plugin changes nothing. */
+  readonly noop?: Json
+  /** Members laid over `config` that are wrong in meaning, not in type; each by a name. */
+  readonly faults?: Record<string, Json>
+  /** A command for the host's namespace that undoes something of an attachment, so that CHECK must fail. */
+  readonly spoil?: readonly string[]
+}
+
+const KINDS: readonly string[] = ['interface', 'chained', 'ipam'] satisfies Kind[]
+const MEMBERS: Record<keyof Descriptor, (value: Json) => boolean> = {
+  type: (value) => typeof value === 'string' && value !== '' && !value.includes('/'),
+  kind: (value) => KINDS.includes(value),
+  config: isObject,
+  delegates: isString,
+  ifName: isString,
+  capabilities: isObject,
+  leaves: isStrings,
+  state: isStrings,
+  stateKey: isString,
+  needs: (value) => isStrings(value) && value.every(isFeature),
+  prepare: isStrings,
+  layer2: isObject,
+  noop: isObject,
+  faults: (value) => isObject(value) && Object.values(value).every(isObject),
+  spoil: isStrings,
+}
+
+/** A descriptor from JSON; throws with the member's name where one is wrong. */
+export function readDescriptor(json: Json): Descriptor {
+  if (!isObject(json)) throw new Error('a descriptor is a JSON object')
+  for (const [key, value] of Object.entries(json)) {
+    if (!Object.hasOwn(MEMBERS, key)) throw new Error(`descriptor: unknown member ${key}`)
+    if (!MEMBERS[key as keyof Descriptor](value)) throw new Error(`descriptor: bad ${key}: ${JSON.stringify(value)}`)
+  }
+  for (const key of ['type', 'kind', 'config']) {
+    if (!Object.hasOwn(json, key)) throw new Error(`descriptor: ${key} is missing`)
+  }
+  return json as unknown as Descriptor
+}
+
+function isString(value: Json): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function isStrings(value: Json): value is string[] {
+  return Array.isArray(value) && value.every(isString)
+}

@@ -1,0 +1,178 @@
+/** Descriptors the suite brings along; leftovers are those of flatnet and of the reference plugins. */
+
+import type { Descriptor } from './descriptor.js'
+
+const NODES = [
+  { name: 'one', addresses: ['10.99.0.1'], podCIDRs: ['10.88.0.0/24', 'fd00:88::/64'] },
+  { name: 'two', addresses: ['10.99.0.2'], podCIDRs: ['10.88.1.0/24', 'fd00:88:1::/64'] },
+]
+
+const UPLINK = [
+  'ip link add uplink type dummy',
+  'ip addr add 10.99.0.1/24 dev uplink',
+  'ip addr add fd00:99::1/64 dev uplink nodad',
+  'ip link set uplink up',
+]
+
+const FORWARDING = [
+  'host sysctl ipv4/ip_forward:*',
+  'host sysctl ipv4/conf/*/forwarding:*',
+  'host sysctl ipv6/conf/*/forwarding:*',
+]
+
+export const PLUGINS: readonly Descriptor[] = [
+  {
+    type: 'bridge',
+    kind: 'interface',
+    config: { bridge: 'cni0', isDefaultGateway: true },
+    delegates: 'ipam',
+    capabilities: { mac: '02:11:22:33:44:55' },
+    layer2: { isDefaultGateway: undefined, ipam: undefined },
+    faults: {
+      'a gateway on a bridge without addresses': { isGateway: true, isDefaultGateway: true, ipam: undefined },
+      'two modes that exclude each other': { hairpinMode: true, promiscMode: true },
+    },
+    spoil: [
+      'for l in $(ls /sys/class/net); do :; done',
+      "ip -o link show master cni0 | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/' | xargs -n1 ip link del",
+    ],
+    leaves: [
+      'host link cni0 *',
+      'host addr cni0 *',
+      'host fdb *',
+      'host route? *dev=cni0*',
+      'host route4 *dev=cni0*',
+      'host route6 *dev=cni0*',
+      'host sysctl *conf/cni0/*',
+      ...FORWARDING,
+    ],
+    state: ['/run/flatnet'],
+    stateKey: 'stateDir',
+    needs: ['veth', 'bridge'],
+  },
+  {
+    type: 'host-local',
+    kind: 'ipam',
+    config: { ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd00:77::/64' }]], routes: [{ dst: '0.0.0.0/0' }] },
+    capabilities: { ips: ['10.77.0.9', 'fd00:77::9'], ipRanges: [[{ subnet: '10.66.0.0/24' }]] },
+    faults: {
+      'host bits in a subnet': { ipam: { ranges: [[{ subnet: '10.77.0.5/24' }]] } },
+      'a range outside its subnet': { ipam: { ranges: [[{ subnet: '10.77.0.0/24', rangeStart: '10.78.0.1' }]] } },
+      'start after end': {
+        ipam: { ranges: [[{ subnet: '10.77.0.0/24', rangeStart: '10.77.0.9', rangeEnd: '10.77.0.8' }]] },
+      },
+      'an empty range set': { ipam: { ranges: [[]] } },
+    },
+    leaves: [
+      'file /var/lib/cni/networks/*last_reserved_ip.*',
+      'file */lock *',
+      'file /var/lib/cni/networks/.flatnet/*',
+    ],
+    state: ['/var/lib/cni/networks'],
+    stateKey: 'ipam.dataDir',
+  },
+  {
+    type: 'loopback',
+    kind: 'interface',
+    config: {},
+    ifName: 'lo',
+    // The kernel keeps the addresses of a loopback that is set down.
+    leaves: ['container* addr lo *', 'container* route4 dev=lo *', 'container* route6 dev=lo *'],
+  },
+  {
+    type: 'portmap',
+    kind: 'chained',
+    config: {
+      capabilities: { portMappings: true },
+      runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
+    },
+    capabilities: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
+    noop: { runtimeConfig: undefined },
+    faults: {
+      'a port above 65535': {
+        runtimeConfig: { portMappings: [{ hostPort: 65536, containerPort: 80, protocol: 'tcp' }] },
+      },
+      'an unknown protocol': {
+        runtimeConfig: { portMappings: [{ hostPort: 80, containerPort: 80, protocol: 'xyz' }] },
+      },
+    },
+    spoil: ['nft flush ruleset'],
+    leaves: [
+      'host sysctl *route_localnet:*',
+      'host nft table *',
+      'host nft chain *',
+      'host nft rule *',
+      'host nft map *',
+      ...FORWARDING,
+    ],
+    state: ['/run/flatnet'],
+    needs: ['nft', 'nft nat'],
+  },
+  {
+    type: 'bandwidth',
+    kind: 'chained',
+    config: { ingressRate: 1_000_000, ingressBurst: 1_000_000, egressRate: 2_000_000, egressBurst: 1_000_000 },
+    capabilities: {
+      bandwidth: { ingressRate: 3_000_000, ingressBurst: 1_000_000, egressRate: 4_000_000, egressBurst: 1_000_000 },
+    },
+    noop: { ingressRate: undefined, ingressBurst: undefined, egressRate: undefined, egressBurst: undefined },
+    faults: { 'a burst without a rate': { ingressRate: undefined, egressRate: undefined, egressBurst: undefined } },
+    spoil: ['tc qdisc del dev suite-h1 root'],
+    // They end with the link, which the interface plugin deletes next.
+    leaves: ['host qdisc * dev suite-h*', 'host filter suite-h*'],
+    needs: ['tc tbf', 'tc ingress', 'ifb'],
+  },
+  {
+    type: 'firewall',
+    kind: 'chained',
+    config: {},
+    spoil: ['nft flush ruleset'],
+    leaves: ['host nft table *', 'host nft chain *', 'host nft rule *', 'host nft map *', 'host nft set *'],
+    state: ['/run/flatnet'],
+    needs: ['nft'],
+  },
+  {
+    type: 'host-gw',
+    kind: 'chained',
+    config: { nodes: NODES },
+    faults: {
+      'overlapping pod CIDRs': {
+        nodes: [NODES[0], { name: 'two', addresses: ['10.99.0.2'], podCIDRs: ['10.88.0.128/25'] }],
+      },
+      'two nodes of one name': { nodes: [NODES[0], { ...NODES[1], name: 'one' }] },
+    },
+    prepare: UPLINK,
+    spoil: ['ip route flush proto 70'],
+    leaves: ['host route4 *protocol=70*', 'host route6 *protocol=70*', 'file /run/flatnet/*', ...FORWARDING],
+    state: ['/run/flatnet'],
+    stateKey: 'stateDir',
+    needs: ['dummy'],
+  },
+  {
+    type: 'vxlan',
+    kind: 'chained',
+    config: { nodes: NODES },
+    faults: {
+      'a VNI above 24 bits': { vni: 16_777_216 },
+      'two nodes of one name': { nodes: [NODES[0], { ...NODES[1], name: 'one' }] },
+    },
+    prepare: UPLINK,
+    spoil: ['ip link del flat.1'],
+    leaves: [
+      'host link flat.1 *',
+      'host addr flat.1 *',
+      'host neigh *dev=flat.1*',
+      'host fdb *',
+      'host route4 *dev=flat.1*',
+      'host route6 *dev=flat.1*',
+      'host route4 *protocol=70*',
+      'host route6 *protocol=70*',
+      'host sysctl *conf/flat.1/*',
+      'file /run/flatnet/*',
+      ...FORWARDING,
+    ],
+    state: ['/run/flatnet'],
+    stateKey: 'stateDir',
+    needs: ['dummy', 'vxlan'],
+  },
+]

@@ -1,0 +1,176 @@
+/** What the kernel and the file system hold, as lines that can be compared. */
+
+import { createHash } from 'node:crypto'
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { isObject, type Json } from './json.js'
+import type { Netns } from './netns.js'
+
+/** Sorted lines; the first word is the place (`host`, `container`, `file`), the second the kind of object. */
+export type Snapshot = readonly string[]
+
+export interface Difference {
+  readonly gone: readonly string[]
+  readonly come: readonly string[]
+}
+
+const SECTIONS: Record<string, string> = {
+  link: 'ip -j -d addr show',
+  neigh: 'ip -j neigh show nud permanent; ip -j neigh show proxy',
+  fdb: 'bridge -j fdb show 2>/dev/null | tr -d "\\n"',
+  route4: 'ip -j -d -4 route show table all',
+  route6: 'ip -j -d -6 route show table all',
+  rule4: 'ip -j -4 rule show',
+  rule6: 'ip -j -6 rule show',
+  nft: 'nft -j list ruleset 2>/dev/null',
+  qdisc: 'tc qdisc show 2>/dev/null',
+  filter: `for l in $(tc qdisc show 2>/dev/null | sed -n 's/^qdisc \\(ingress\\|clsact\\|htb\\|prio\\).* dev \\([^ ]*\\).*/\\2/p' | sort -u); do
+  for p in root ingress egress; do tc filter show dev $l $p 2>/dev/null | sed "s/^/$l $p /"; done; tc class show dev $l | sed "s/^/$l /"; done`,
+  sysctl: `cd /proc/sys/net && grep -s . ipv4/ip_forward ipv4/conf/*/forwarding ipv4/conf/*/route_localnet \\
+  ipv4/conf/*/rp_filter ipv4/conf/*/arp_notify ipv4/conf/*/proxy_arp ipv4/conf/*/arp_ignore ipv4/conf/*/accept_local \\
+  ipv6/conf/*/forwarding ipv6/conf/*/disable_ipv6 ipv6/conf/*/accept_ra ipv6/conf/*/accept_dad ipv6/conf/*/proxy_ndp \\
+  ipv6/conf/*/keep_addr_on_down bridge/* ipv4/ip_unprivileged_port_start; true`,
+}
+const SCRIPT = Object.entries(SECTIONS)
+  .map(([name, command]) => `echo; echo '@@ ${name}'; (${command})`)
+  .join('\n')
+
+/** Everything in the namespaces, each under its label, and the files below `directories`. */
+export function takeSnapshot(namespaces: Record<string, Netns>, directories: readonly string[]): Snapshot {
+  const lines = Object.entries(namespaces).flatMap(([label, netns]) =>
+    kernelLines(netns.run('sh', '-c', SCRIPT)).map((line) => `${label} ${line}`),
+  )
+  for (const directory of directories) lines.push(...fileLines(directory))
+  return lines.sort()
+}
+
+/** What is gone from `before` and what has come; lines that match a pattern (`*` for anything) do not count. */
+export function difference(before: Snapshot, after: Snapshot, except: readonly string[] = []): Difference {
+  const excepted = (line: string) => except.some((pattern) => matches(pattern, line))
+  const minus = (a: Snapshot, b: Snapshot) => {
+    const rest = new Set(b)
+    return a.filter((line) => !rest.has(line) && !excepted(line))
+  }
+  return { gone: minus(before, after), come: minus(after, before) }
+}
+
+export function isEmpty({ gone, come }: Difference): boolean {
+  return gone.length === 0 && come.length === 0
+}
+
+export function showDifference({ gone, come }: Difference): string {
+  return [...gone.map((line) => `- ${line}`), ...come.map((line) => `+ ${line}`)].join('\n')
+}
+
+/** Whether a line is `pattern`, in which each `*` stands for any text. */
+export function matches(pattern: string, line: string): boolean {
+  const parts = pattern.split('*')
+  const last = parts.pop() ?? ''
+  if (parts.length === 0) return line === last
+  let at = 0
+  for (const [i, part] of parts.entries()) {
+    const found = i === 0 ? (line.startsWith(part) ? 0 : -1) : line.indexOf(part, at)
+    if (found < 0) return false
+    at = found + part.length
+  }
+  return line.length - last.length >= at && line.endsWith(last)
+}
+
+function kernelLines(text: string): string[] {
+  return text.split('\n@@ ').flatMap((part) => {
+    const end = part.indexOf('\n')
+    const name = part.slice(0, end)
+    const body = part.slice(end + 1).trim()
+    if (body === '' || !Object.hasOwn(SECTIONS, name)) return []
+    switch (name) {
+      case 'link':
+        return jsons(body).flatMap(linkLines)
+      case 'nft':
+        return jsons(body).flatMap((ruleset) => ruleset.nftables.flatMap(nftLine))
+      case 'qdisc':
+        return body.split('\n').flatMap(qdiscLine)
+      case 'filter':
+      case 'sysctl':
+        return body.split('\n').map((line) => `${name} ${line.trim()}`)
+      default:
+        return jsons(body).map((object) => `${name} ${flat(object)}`)
+    }
+  })
+}
+
+/** Arrays of objects, one after the other or a line each. */
+function jsons(body: string): Json[] {
+  return body
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .flatMap((line) => JSON.parse(line))
+    .filter((object: Json) => isObject(object) && Object.keys(object).length > 0)
+}
+
+function linkLines(link: Json): string[] {
+  if (link.ifname === undefined) return []
+  const kind = link.linkinfo?.info_kind ?? link.link_type
+  const words = [
+    'link',
+    link.ifname,
+    kind,
+    `#${link.ifindex}`,
+    link.flags.includes('UP') ? 'up' : 'down',
+    `mtu=${link.mtu}`,
+    `mac=${link.address}`,
+    ...['master', 'ifalias', 'link_netnsid', 'group', 'promiscuity'].flatMap((key) =>
+      link[key] === undefined || link[key] === 0 ? [] : [`${key}=${link[key]}`],
+    ),
+    ...(kind === 'bridge' ? [`vlan_filtering=${link.linkinfo.info_data?.vlan_filtering}`] : []),
+  ]
+  const addresses = (link.addr_info ?? [])
+    .filter((address: Json) => address.local !== undefined)
+    .map(
+      (address: Json) =>
+        `addr ${link.ifname} ${address.local}/${address.prefixlen} ${address.scope}${address.address === undefined ? '' : ` peer=${address.address}`}`,
+    )
+  return [words.join(' '), ...addresses]
+}
+
+function nftLine(entry: Json): string[] {
+  const [kind, object] = Object.entries(entry)[0] as [string, Json]
+  return kind === 'metainfo' ? [] : [`nft ${kind} ${flat(withoutCounts(object))}`]
+}
+
+function withoutCounts(value: Json): Json {
+  if (Array.isArray(value)) return value.map(withoutCounts)
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => !['handle', 'packets', 'bytes', 'index'].includes(key))
+      .map(([key, member]) => [key, withoutCounts(member)]),
+  )
+}
+
+// What every new link has is no state of anyone's.
+function qdiscLine(line: string): string[] {
+  return line.startsWith('qdisc noqueue') || line.startsWith('qdisc pfifo_fast') ? [] : [line.trim()]
+}
+
+/** `key=value` in the order of the keys; times and cache flags left out. */
+function flat(object: Json): string {
+  return Object.keys(object)
+    .filter((key) => !['expires', 'used', 'flags', 'cache', 'users', 'age', 'updated', 'confirmed'].includes(key))
+    .sort()
+    .map((key) => `${key}=${typeof object[key] === 'object' ? JSON.stringify(object[key]) : object[key]}`)
+    .join(' ')
+}
+
+function fileLines(path: string): string[] {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) return []
+  const mode = (stat.mode & 0o7777).toString(8)
+  if (stat.isDirectory()) {
+    return [`dir ${path} ${mode}`, ...readdirSync(path).flatMap((name) => fileLines(join(path, name)))]
+  }
+  if (stat.isSymbolicLink()) return [`file ${path} -> ${readlinkSync(path)}`]
+  if (!stat.isFile()) return [`file ${path} special`]
+  return [
+    `file ${path} ${mode} ${stat.size} ${createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 12)}`,
+  ]
+}
