@@ -1,6 +1,6 @@
 /** This process: its environment, its name, other processes it starts. */
 
-import { monotonic } from './clock.js'
+import { monotonic, sleep } from './clock.js'
 import { door } from './door.js'
 import { checked, SysError } from './errno.js'
 import { close, read } from './file.js'
@@ -70,7 +70,7 @@ export interface Finished {
 export function run(path: string, setting: string, stdin: Uint8Array, milliseconds: number): Finished {
   const [inRead, inWrite] = pipe()
   const [outRead, outWrite] = pipe()
-  const pid = door().spawn(path, setting, inRead, outWrite, 2)
+  const pid = spawnWritten(path, setting, inRead, outWrite)
   close(inRead)
   close(outWrite)
   try {
@@ -79,6 +79,16 @@ export function run(path: string, setting: string, stdin: Uint8Array, millisecon
     return { status: reap(pid), stdout }
   } finally {
     close(outRead)
+  }
+}
+
+/** An executable that is just being installed in place is "text busy" for a moment. */
+function spawnWritten(path: string, setting: string, stdin: number, stdout: number): number {
+  const ETXTBSY = 26
+  for (let tries = 100; ; tries--) {
+    const pid = door().spawn(path, setting, stdin, stdout, 2)
+    if (pid !== -ETXTBSY || tries === 0) return pid
+    sleep(20)
   }
 }
 
