@@ -94,6 +94,7 @@ build/bench/%: scripts/bench/%.c
 bench: build build/js/.demo $(addprefix build/bench/,time floor noop) ## Beside the reference plugins and a C floor
 	@scripts/prerequisites.sh bench
 	@$(NODE) $(TOOLS)/bench/main.js $(ARGS)
+	@$(NODE) $(TOOLS)/bench/nodes.js $(filter --markdown,$(ARGS))
 
 install: build ## Install into $(DESTDIR)$(BINDIR), safely while a runtime executes the old ones
 	@scripts/install.sh build/flatnet "$(DESTDIR)$(BINDIR)" $$(cd bin && ls | grep -v '^flatnet$$')

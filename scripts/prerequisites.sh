@@ -51,7 +51,7 @@ case "$1" in
     need_file /usr/lib/cni/bridge containernetworking-plugins
     ;;
 esac
-[ "$1" = bench ] && { need cc gcc; need_file /usr/include/stdio.h libc6-dev; }
+[ "$1" = bench ] && { need cc gcc; need iperf3 iperf3; need_file /usr/include/stdio.h libc6-dev; }
 
 [ -z "$missing_packages" ] && exit 0
 
