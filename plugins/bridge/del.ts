@@ -13,9 +13,27 @@ import { detach, detachInside, forget } from './detach.js'
 import { removeRules, removeUnrecordedRules } from './ruleset.js'
 
 export function del(request: DelRequest<BridgeConfig>): void {
+  const place = placeOf(request, request)
+  let record: Claim<Attached> | undefined
+  try {
+    record = claim<Attached>(place)
+  } catch (error) {
+    // A record that cannot be read is one that is not there: the rest can be done without it.
+    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
+    warn(`going on without the record of the attachment: ${messageOf(error)}`)
+    remove(request, undefined)
+    return
+  }
+  remove(request, record)
+  if (record !== undefined) return
+  // An ADD that began after we had looked may have lost its link or its lease to us: it is undone as a whole.
+  const later = claim<Attached>(place)
+  if (later !== undefined) remove(request, later)
+}
+
+function remove(request: DelRequest<BridgeConfig>, record: Claim<Attached> | undefined): void {
   const { config, network, containerId, ifName, netns } = request
   const key = attachmentKey(network, containerId, ifName)
-  const record = claimIfLegible(request)
   const failures: unknown[] = []
   const attempt = (what: string, action: () => void): void => {
     try {
@@ -41,17 +59,6 @@ export function del(request: DelRequest<BridgeConfig>): void {
   if (failures.length === 0) record?.remove()
   else record?.release()
   if (failures.length > 0) throw together(failures)
-}
-
-/** A record that cannot be read is one that is not there: the rest can be done without it. */
-function claimIfLegible(request: DelRequest<BridgeConfig>): Claim<Attached> | undefined {
-  try {
-    return claim<Attached>(placeOf(request, request))
-  } catch (error) {
-    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
-    warn(`going on without the record of the attachment: ${messageOf(error)}`)
-    return undefined
-  }
 }
 
 /** The addresses the previous result gives this interface. */
