@@ -58,7 +58,7 @@ export class Links {
       try {
         this.change(link.index, rest)
       } catch (error) {
-        this.delete(link.index)
+        this.deleteIfPresent(link.index)
         throw error
       }
     }
@@ -69,6 +69,15 @@ export class Links {
       alias: spec.alias,
       master: spec.master ?? link.master,
       addressGenerationMode: spec.addressGenerationMode ?? link.addressGenerationMode,
+    }
+  }
+
+  /** What failed because the link has vanished leaves none to delete. */
+  private deleteIfPresent(index: number): void {
+    try {
+      this.delete(index)
+    } catch (error) {
+      if (!isErrno(error, 'ENODEV')) throw error
     }
   }
 
