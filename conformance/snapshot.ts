@@ -92,6 +92,16 @@ function kernelLines(text: string): string[] {
       case 'filter':
       case 'sysctl':
         return body.split('\n').map((line) => `${name} ${line.trim()}`)
+      case 'fdb':
+        return jsons(body)
+          .filter(
+            ({ state, mac }) => state === 'permanent' && !mac.startsWith('33:33:') && !mac.startsWith('01:00:5e:'),
+          )
+          .map((object) => `${name} ${flat(object)}`)
+      case 'route6':
+        return jsons(body)
+          .filter(({ dst, type }) => !/^(fe80:|ff00:)/.test(dst) && type !== 'anycast' && type !== 'multicast')
+          .map((object) => `${name} ${flat(object)}`)
       default:
         return jsons(body).map((object) => `${name} ${flat(object)}`)
     }
@@ -124,7 +134,8 @@ function linkLines(link: Json): string[] {
     ...(kind === 'bridge' ? [`vlan_filtering=${link.linkinfo.info_data?.vlan_filtering}`] : []),
   ]
   const addresses = (link.addr_info ?? [])
-    .filter((address: Json) => address.local !== undefined)
+    // The kernel makes link-local ones by itself, when duplicate detection is done.
+    .filter((address: Json) => address.local !== undefined && !address.local.startsWith('fe80:'))
     .map(
       (address: Json) =>
         `addr ${link.ifname} ${address.local}/${address.prefixlen} ${address.scope}${address.address === undefined ? '' : ` peer=${address.address}`}`,
