@@ -81,7 +81,7 @@ export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOpti
       HOST_PORTS,
       entries.filter(({ set }) => set !== GUARDED),
     )) {
-      if (entry.set.startsWith('claimed') && isClaimedBySpecific(nft, entry, doomed)) continue
+      if (entry.set.startsWith('claimed') && isNeeded(nft, entry, doomed)) continue
       doomed.set(entryKey(entry), entry)
     }
     const missing = [...conditions].filter(([chain]) => nft.chain({ ...HOST_PORTS.name, chain }) === undefined)
@@ -147,15 +147,16 @@ function onPort(nft: Nftables, family: Family, mapping: PortMapping): Entry[] {
   return found
 }
 
-/** Whether a claim stays because a mapping on one address that is not being removed still needs it. */
-function isClaimedBySpecific(nft: Nftables, claim: Entry, doomed: ReadonlyMap<string, Entry>): boolean {
-  const family = claim.set.endsWith('4') ? 4 : 6
-  const set = portSet('specific', family)
+/** Whether a mapping that is not being removed still needs a claim. */
+function isNeeded(nft: Nftables, { set, element: { key } }: Entry, doomed: ReadonlyMap<string, Entry>): boolean {
+  const family = set === portSet('claimed', 4) ? 4 : 6
+  const any = portSet('any', family)
+  const wildcard = nft.element({ ...HOST_PORTS.name, set: any }, key)
+  if (wildcard !== undefined && !doomed.has(entryKey({ set: any, element: wildcard }))) return true
+  const specific = portSet('specific', family)
   return nft
-    .elements({ ...HOST_PORTS.name, set })
-    .some(
-      (element) => sameBytes(element.key.subarray(-8), claim.element.key) && !doomed.has(entryKey({ set, element })),
-    )
+    .elements({ ...HOST_PORTS.name, set: specific })
+    .some((element) => sameBytes(element.key.subarray(-8), key) && !doomed.has(entryKey({ set: specific, element })))
 }
 
 /** The refusal of a rebuild, where the others are known from their records alone. */
@@ -209,9 +210,8 @@ export function unexposePorts(
     for (const entry of [...candidates, ...gates]) {
       if (entry.set !== GUARDED && parseTag(entry.element.comment ?? '').key === key) doomed.set(entryKey(entry), entry)
     }
-    // A claim may have been made for this container first and be needed by another now, or the other way round.
-    for (const claim of claimsOf(nft, candidates, exposed)) {
-      if (isClaimedBySpecific(nft, claim, doomed)) doomed.delete(entryKey(claim))
+    for (const claim of sharedClaims(nft, doomed)) {
+      if (isNeeded(nft, claim, doomed)) doomed.delete(entryKey(claim))
       else doomed.set(entryKey(claim), claim)
     }
     if (doomed.size === 0) return true
@@ -226,22 +226,15 @@ export function unexposePorts(
   })
 }
 
-/** The claims of an attachment's mappings on single addresses. */
-function claimsOf(nft: Nftables, candidates: readonly Entry[], exposed: Exposed | undefined): Entry[] {
-  if (exposed === undefined) {
-    const specific = candidates.filter(({ set }) => set.includes('specific'))
-    return specific.flatMap(({ set, element }) =>
-      findEntries(nft, HOST_PORTS, [
-        { set: portSet('claimed', set.endsWith('4') ? 4 : 6), element: { key: element.key.slice(-8) } },
-      ]),
-    )
-  }
-  const keys = exposed.families.flatMap(({ address, mappings, conditions }) =>
-    mappings
-      .filter(({ hostAddress }) => hostAddress !== undefined && conditions === undefined)
-      .map((mapping) => `${portSet('claimed', address.family)} ${portKey(mapping).join('.')}`),
-  )
-  return candidates.filter((entry) => keys.includes(entryKey(entry)))
+/** The claims of ports that an attachment has on single addresses: others may need them, whoever made them. */
+function sharedClaims(nft: Nftables, doomed: ReadonlyMap<string, Entry>): Entry[] {
+  const claims = [...doomed.values()]
+    .filter(({ set }) => set === portSet('specific', 4) || set === portSet('specific', 6))
+    .map(({ set, element }) => ({
+      set: portSet('claimed', set === portSet('specific', 4) ? 4 : 6),
+      element: { key: element.key.slice(-8) },
+    }))
+  return findEntries(nft, HOST_PORTS, claims)
 }
 
 /** Conditions keep their mappings in sets of their own, which no list of ours names. */

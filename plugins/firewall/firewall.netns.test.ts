@@ -1,0 +1,256 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { call, type Json, REFERENCE_BIN } from '../../lib/testing/cni.js'
+import { type Netns, needs } from '../../lib/testing/netns.js'
+import { node, OUTSIDE } from '../../lib/testing/node.js'
+import { ask, serve } from '../../lib/testing/peer.js'
+
+const skip = needs('root')
+const FIREWALL = { type: 'firewall' }
+
+function drop(host: Netns): void {
+  host.run('iptables', '-P', 'FORWARD', 'DROP')
+  host.run('ip6tables', '-P', 'FORWARD', 'DROP')
+}
+
+const NATIVE = 'table inet mine { chain fwd { type filter hook forward priority 10; policy drop; } }'
+
+for (const [what, dropping] of [
+  ['iptables -P FORWARD DROP', drop],
+  ['an nftables chain with policy drop', (host: Netns) => host.run('nft', NATIVE)],
+  [
+    'both',
+    (host: Netns) => {
+      drop(host)
+      host.run('nft', NATIVE)
+    },
+  ],
+] as const) {
+  t.test(`traffic passes in spite of ${what}`, { skip }, async (t) => {
+    const { host, outside, pod, ruleset } = node(t, { config: { ipMasq: true } })
+    dropping(host)
+    const before = ruleset()
+    const shut = pod('shut')
+    shut.attachment.add()
+    const open = pod('open', [FIREWALL])
+    open.attachment.add()
+    await serve(outside, 'outside', 80)
+    await serve(open.netns, 'open', 80)
+    outside.batch('route add 10.1.2.0/24 via 192.0.2.1')
+    for (const family of [4, 6] as const) {
+      t.equal(ask(shut.netns, OUTSIDE[family], 80), '', 'without firewall nothing passes')
+      t.match(ask(open.netns, OUTSIDE[family], 80), /^outside sees/, 'with it the container reaches the outside')
+    }
+    t.equal(ask(outside, '10.1.2.3', 80), '', 'which does not reach the container')
+    open.attachment.check()
+    if (what !== 'an nftables chain with policy drop') {
+      const listed = host.run('iptables', '-S', 'CNI-FORWARD')
+      t.match(listed, /-A CNI-FORWARD -d 10\.1\.2\.3\/32 -m conntrack --ctstate RELATED,ESTABLISHED .*-j ACCEPT/)
+      t.match(listed, /-A CNI-FORWARD -s 10\.1\.2\.3\/32 .*-j ACCEPT/, 'iptables lists it')
+      t.match(host.run('ip6tables', '-S', 'CNI-FORWARD'), /-s fd12::3\/128/)
+      const [, rule = ''] = listed.match(/-A (CNI-FORWARD -s 10\.1\.2\.3.*)/) ?? []
+      host.run('sh', '-c', `iptables -D ${rule}`)
+      t.match(open.attachment.tryCheck().json, { code: 100 }, 'and deletes it, which CHECK sees')
+    }
+    open.attachment.del({ netns: '' })
+    open.attachment.del({ netns: '' })
+    shut.attachment.del()
+    t.notMatch(ruleset(), /10\.1\.2\.3|fd12::3/, 'DEL leaves nothing of the container')
+    if (what === 'an nftables chain with policy drop') t.equal(ruleset(), before)
+  })
+}
+
+t.test('rules that were saved and restored in between are found by their comment', { skip }, async (t) => {
+  const { host, pod } = node(t)
+  drop(host)
+  const { attachment } = pod('a', [FIREWALL])
+  attachment.add()
+  host.run(
+    'sh',
+    '-c',
+    'iptables-save > /run/netns/saved && iptables -F && iptables -X && iptables-restore < /run/netns/saved',
+  )
+  attachment.check()
+  attachment.del()
+  t.notMatch(host.run('iptables', '-S'), /10\.1\.2\.2/)
+})
+
+t.test('where nothing drops, nothing is placed; DEL leaves an heir of the address alone', { skip }, async (t) => {
+  const { host, pod, ruleset } = node(t)
+  const { attachment } = pod('a', [FIREWALL])
+  attachment.add()
+  attachment.check()
+  t.equal(ruleset(), '')
+  drop(host)
+  t.match(attachment.tryCheck().json, { code: 100 }, 'a policy that changed since is seen')
+  const prevResult = attachment.result
+  const config = {
+    cniVersion: '1.1.0',
+    name: 'net',
+    type: 'firewall',
+    prevResult,
+    stateDir: attachment.list.plugins[0].stateDir,
+  }
+  t.equal(call({ command: 'ADD', host, netns: attachment.container, containerId: 'heir', config }).status, 0)
+  attachment.del()
+  t.match(host.run('iptables', '-S', 'CNI-FORWARD'), /10\.1\.2\.2/)
+})
+
+for (const policy of ['open', 'same-bridge', 'isolated'] as const) {
+  t.test(`ingressPolicy ${policy}`, { skip }, async (t) => {
+    const { host, outside, pod, list, ruleset } = node(t, { config: { ipMasq: true } })
+    const firewall = { ...FIREWALL, ingressPolicy: policy }
+    const other = {
+      ...{ cniVersion: '1.1.0', name: 'other' },
+      plugins: [
+        {
+          ...list,
+          bridge: 'cni1',
+          ipam: { ...list.ipam, ranges: [[{ subnet: '10.7.7.0/24' }], [{ subnet: 'fd77::/64' }]] },
+        },
+        { ...firewall, stateDir: list.stateDir },
+      ],
+    }
+    const [a, b, c] = [pod('a', [firewall]), pod('b', [firewall]), pod('c', [], { list: other })]
+    for (const { attachment } of [a, b, c]) attachment.add()
+    await serve(b.netns, 'b', 80)
+    await serve(outside, 'outside', 80)
+    outside.batch('route add 10.1.2.0/24 via 192.0.2.1')
+    for (const [own, far] of [
+      ['10.1.2.3', OUTSIDE[4]],
+      ['fd12::3', OUTSIDE[6]],
+    ] as const) {
+      t.equal(ask(c.netns, own, 80) !== '', policy === 'open', 'from another bridge')
+      t.equal(ask(a.netns, own, 80) !== '', policy !== 'isolated', 'from the same bridge')
+      t.match(ask(b.netns, far, 80), /^outside sees/, 'to the outside')
+      t.match(ask(host, own, 80), /^b sees/, 'from the host')
+    }
+    t.match(ask(outside, '10.1.2.3', 80), /^b sees/, 'from the outside')
+    if (policy !== 'open') {
+      host.run('nft', 'flush', 'ruleset')
+      t.match(b.attachment.tryCheck().json, { code: 100 })
+      const d = pod('d', [firewall])
+      d.attachment.add()
+      t.equal(ask(c.netns, '10.1.2.3', 80), '', 'a flush is repaired by the next ADD')
+      d.attachment.del()
+    }
+    for (const { attachment } of [a, b, c]) attachment.del({ netns: '' })
+    t.equal(ruleset(), '')
+  })
+}
+
+t.test('DEL removes what the reference left, GC what nobody accounts for', { skip }, async (t) => {
+  const { host, pod, list, ruleset } = node(t)
+  drop(host)
+  const { netns, attachment } = pod('a')
+  const { cniVersion: _, ...prevResult } = attachment.add()
+  const interfaces = prevResult.interfaces.map(({ mtu: __, ...entry }: Json) => entry)
+  const config = { cniVersion: '1.0.0', name: 'net', type: 'firewall', prevResult: { ...prevResult, interfaces } }
+  t.equal(call({ command: 'ADD', host, netns, config, bin: REFERENCE_BIN, containerId: 'a' }).status, 0)
+  t.match(host.run('iptables', '-S'), /10\.1\.2\.2/)
+  const request = { host, netns, config: { ...config, stateDir: list.stateDir }, containerId: 'a' }
+  t.equal(call({ ...request, command: 'DEL' }).status, 0)
+  t.notMatch(host.run('iptables', '-S'), /10\.1\.2\.2/)
+  t.notMatch(host.run('ip6tables', '-S'), /fd12::2/)
+  t.equal(call({ ...request, command: 'ADD' }).status, 0)
+  t.match(ruleset(), /10\.1\.2\.2/)
+  const gc = { ...request.config, cniVersion: '1.1.0', prevResult: undefined, 'cni.dev/valid-attachments': [] }
+  t.equal(call({ command: 'GC', host, config: gc }).status, 0)
+  t.notMatch(ruleset(), /10\.1\.2\.2/)
+})
+
+/** A bus with nobody but firewalld on it, as far as the plugin asks. */
+function fakeBus(t: Test): { path: string; calls: string[] } {
+  const directory = mkdtempSync(join(tmpdir(), 'bus-'))
+  const path = join(directory, 'socket')
+  const calls: string[] = []
+  const sources = new Set<string>()
+  const answer = (socket: Socket, message: Buffer) => {
+    const headerLength = 16 + message.readUInt32LE(12)
+    const words = message.toString('latin1').replace(/[^\x20-\x7e]+/g, ' ')
+    const body = message.subarray((headerLength + 7) & ~7)
+    const strings: string[] = []
+    for (let at = 0; at < body.length; ) {
+      at = (at + 3) & ~3
+      const length = body.readUInt32LE(at)
+      strings.push(body.toString('utf8', at + 4, at + 4 + length))
+      at += length + 5
+    }
+    const member =
+      ['Hello', 'NameHasOwner', 'addSource', 'removeSource', 'querySource'].find((one) => words.includes(one)) ?? ''
+    if (member.endsWith('Source')) calls.push(`${member} ${strings.join(' ')}`)
+    if (member === 'addSource') sources.add(strings[1] ?? '')
+    if (member === 'removeSource') sources.delete(strings[1] ?? '')
+    const isTrue = member === 'NameHasOwner' || (member === 'querySource' && sources.has(strings[1] ?? ''))
+    const boolean = Buffer.from([isTrue ? 1 : 0, 0, 0, 0])
+    const fields = Buffer.from([5, 1, 0x75, 0, 0, 0, 0, 0, 8, 1, 0x67, 0, 1, 0x62, 0]) // REPLY_SERIAL u, SIGNATURE "b"
+    fields.writeUInt32LE(message.readUInt32LE(8), 4)
+    const header = Buffer.alloc(16)
+    header.set([0x6c, 2, 1, 1])
+    header.writeUInt32LE(4, 4)
+    header.writeUInt32LE(1, 8)
+    header.writeUInt32LE(fields.length, 12)
+    socket.write(Buffer.concat([header, fields, Buffer.alloc(1), boolean]))
+  }
+  const server = createServer((socket) => {
+    let rest = Buffer.alloc(0)
+    let talking = false
+    socket.on('data', (data) => {
+      rest = Buffer.concat([rest, data as Buffer])
+      if (!talking) {
+        const end = rest.indexOf('\r\n')
+        if (end < 0) return
+        const line = rest.toString('latin1', 0, end)
+        rest = rest.subarray(end + 2)
+        if (line.includes('AUTH')) socket.write('OK 0123456789abcdef0123456789abcdef\r\n')
+        if (line === 'BEGIN') talking = true
+      }
+      while (talking && rest.length >= 16) {
+        const length = ((16 + rest.readUInt32LE(12) + 7) & ~7) + rest.readUInt32LE(4)
+        if (rest.length < length) break
+        answer(socket, rest.subarray(0, length))
+        rest = rest.subarray(length)
+      }
+    })
+  })
+  server.listen(path)
+  t.teardown(() => {
+    server.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+  return { path, calls }
+}
+
+t.test('where firewalld runs, it is asked', { skip }, async (t) => {
+  const { path, calls } = fakeBus(t)
+  const { host, pod, list, ruleset } = node(t)
+  drop(host)
+  const { netns, attachment } = pod('a')
+  const prevResult = attachment.add()
+  const config = { cniVersion: '1.1.0', name: 'net', type: 'firewall', prevResult, stateDir: list.stateDir }
+  const before = ruleset()
+  const run = async (command: string) => {
+    const child = host.start(['bin/firewall'], {
+      env: {
+        ...{ CNI_COMMAND: command, CNI_CONTAINERID: 'a', CNI_IFNAME: 'eth0', CNI_NETNS: netns.path, CNI_PATH: 'bin' },
+        DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${path}`,
+      },
+    })
+    child.stdin?.end(JSON.stringify({ ...config, firewalldZone: 'pods' }))
+    let stdout = ''
+    child.stdout?.on('data', (data) => {
+      stdout += data
+    })
+    const status = await new Promise((done) => child.on('close', done))
+    t.equal(status, 0, `${command}: ${stdout}`)
+    return calls.splice(0)
+  }
+  t.same(await run('ADD'), ['addSource pods 10.1.2.2/32', 'addSource pods fd12::2/128'])
+  t.equal(ruleset(), before, 'and no chain is touched')
+  t.same(await run('CHECK'), ['querySource pods 10.1.2.2/32', 'querySource pods fd12::2/128'])
+  t.same(await run('DEL'), ['removeSource pods 10.1.2.2/32', 'removeSource pods fd12::2/128'])
+  t.same(await run('DEL'), [])
+})
