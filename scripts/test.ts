@@ -11,6 +11,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Parser } from 'tap-parser'
+import { installReference } from '../lib/testing/reference.js'
 
 interface Counts {
   passed: number
@@ -110,6 +111,7 @@ if (which !== 'unit') {
     console.log('skipped: namespace tests need root or a kernel that allows user namespaces')
     total.skipped++
   } else {
+    installReference()
     const prefix = [...inside, 'sh', '-c', `${HIDE} ip link set lo up; exec "$@"`, 'sh']
     add(await runTests(testFiles('build/js', true, substring), prefix, 420, 1))
   }
