@@ -92,11 +92,22 @@ export class Attachment {
   /** What is sent for a verb: ADD of a chained plugin with the prevResult, CHECK and DEL with the result. */
   config(command: string, over: Json = {}): Json {
     const { context } = this
-    const base = context.config(this.#over)
+    const base = this.#base()
     const result =
       command === 'ADD' ? this.prevResult : context.since('0.4.0') ? (this.result ?? this.prevResult) : undefined
     const given = result === undefined || command === 'GC' || command === 'STATUS' ? {} : { prevResult: result }
     return merge(isObject(base) ? { ...base, ...given } : base, over)
+  }
+
+  /** CFG(v), in it what must differ from other attachments and networks, and over it what the case wants. */
+  #base(): Json {
+    const { context, number } = this
+    const { perAttachment = [], perNetwork = [] } = context.plugin
+    const base = structuredClone(context.config())
+    const network = context.networkNumber(this.#over?.name ?? base.name)
+    for (const path of perAttachment) raise(base, path, number - 1)
+    for (const path of perNetwork) raise(base, path, network)
+    return merge(base, this.#over)
   }
 
   #options(command: string, { config, ...rest }: AttachmentCall): CallOptions {
@@ -141,4 +152,13 @@ export class Attachment {
   get valid(): Json {
     return { containerID: this.containerId, ifname: this.ifName }
   }
+}
+
+/** Adds to the number at a dotted path; one that is absent is taken for 1. */
+function raise(config: Json, path: string, by: number): void {
+  if (by === 0) return
+  const keys = path.split('.')
+  const last = keys.pop() ?? ''
+  const holder = keys.reduce((inner: Json, key) => inner?.[key], config)
+  if (holder !== undefined && holder !== null) holder[last] = Number(holder[last] ?? 1) + by
 }

@@ -8,7 +8,7 @@ import { type Answer, type CallOptions, type Command, callLater, callNow, invoca
 import { Skip } from './case.js'
 import type { Descriptor } from './descriptor.js'
 import { Fake } from './fake.js'
-import { type Json, merge } from './json.js'
+import { isObject, type Json, merge } from './json.js'
 import { Netns } from './netns.js'
 import { shape } from './shapes.js'
 import { difference, isEmpty, type Snapshot, showDifference, takeSnapshot } from './snapshot.js'
@@ -41,6 +41,7 @@ export class Context {
   readonly fake: Fake
   readonly #namespaces: Record<string, Netns> = {}
   readonly #cleanups: (() => void)[] = []
+  readonly #networks = new Map<string, number>()
   #container: Netns | undefined
   #attachments = 0
 
@@ -49,7 +50,7 @@ export class Context {
     /** A directory of the case's own. */
     readonly directory: string,
   ) {
-    this.plugin = plugin
+    this.plugin = withoutNulls(plugin)
     this.bin = bin
     this.executable = join(bin, plugin.type)
     this.version = version
@@ -110,6 +111,13 @@ export class Context {
     const own = kind === 'ipam' ? { ipam: { ...config, type } } : config
     const delegate = delegates === undefined ? {} : { [delegates]: merge(config[delegates] ?? {}, { type: FAKE_IPAM }) }
     return merge({ ...common, ...own, ...delegate }, over)
+  }
+
+  /** Which network of the case: the first that has attachments is 0, the next 1, … */
+  networkNumber(name: string): number {
+    const number = this.#networks.get(name) ?? this.#networks.size
+    this.#networks.set(name, number)
+    return number
   }
 
   /** A result of the newest shape in that of this version. */
@@ -174,6 +182,23 @@ export class Context {
 }
 
 export type { Answer, CallOptions, Command, Running }
+
+/** The descriptor's overlays are JSON, where null says that a member is to be left out. */
+function withoutNulls(plugin: Descriptor): Descriptor {
+  const faults = Object.entries(plugin.faults ?? {}).map(([name, over]) => [name, undefinedForNull(over)])
+  return {
+    ...plugin,
+    ...(plugin.layer2 === undefined ? {} : { layer2: undefinedForNull(plugin.layer2) }),
+    ...(plugin.noop === undefined ? {} : { noop: undefinedForNull(plugin.noop) }),
+    ...(plugin.faults === undefined ? {} : { faults: Object.fromEntries(faults) }),
+  }
+}
+
+function undefinedForNull(value: Json): Json {
+  if (value === null) return undefined
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, undefinedForNull(member)]))
+}
 
 function poolResult(version: string): Json {
   return shape(version, {

@@ -14,6 +14,8 @@ export interface Descriptor {
    * must change something when it is applied to an attachment.
    */
   readonly config: Json
+  /** The oldest version at which `config` can work: one whose results have what it asks for. */
+  readonly since?: string
   /** Key of the section whose `type` the plugin runs: `ipam`. The suite puts a scripted plugin there. */
   readonly delegates?: string
   /** The one interface name the plugin takes, where it ignores CNI_IFNAME: `lo`. */
@@ -29,12 +31,16 @@ export interface Descriptor {
   readonly needs?: readonly Feature[]
   /** Shell commands that prepare the host's namespace before every case. */
   readonly prepare?: readonly string[]
-  /** Members laid over `config` that leave an interface without addresses. */
+  /** Members laid over `config` that leave an interface without addresses; here and below null takes a member away. */
   readonly layer2?: Json
   /** Members laid over `config` with which a chained plugin changes nothing. */
   readonly noop?: Json
   /** Members laid over `config` that are wrong in meaning, not in type; each by a name. */
   readonly faults?: Record<string, Json>
+  /** Dotted paths of numbers in `config` that no two attachments may share: the second's is one higher. */
+  readonly perAttachment?: readonly string[]
+  /** Dotted paths of numbers in `config`, or members it lacks (counted from 1), that no two networks may share. */
+  readonly perNetwork?: readonly string[]
   /** A command for the host's namespace that undoes something of an attachment, so that CHECK must fail. */
   readonly spoil?: readonly string[]
 }
@@ -44,6 +50,7 @@ const MEMBERS: Record<keyof Descriptor, (value: Json) => boolean> = {
   type: (value) => typeof value === 'string' && value !== '' && !value.includes('/'),
   kind: (value) => KINDS.includes(value),
   config: isObject,
+  since: isString,
   delegates: isString,
   ifName: isString,
   capabilities: isObject,
@@ -55,6 +62,8 @@ const MEMBERS: Record<keyof Descriptor, (value: Json) => boolean> = {
   layer2: isObject,
   noop: isObject,
   faults: (value) => isObject(value) && Object.values(value).every(isObject),
+  perAttachment: isStrings,
+  perNetwork: isStrings,
   spoil: isStrings,
 }
 

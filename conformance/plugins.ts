@@ -3,12 +3,13 @@
 import type { Descriptor } from './descriptor.js'
 
 const NODES = [
-  { name: 'one', addresses: ['10.99.0.1'], podCIDRs: ['10.88.0.0/24', 'fd00:88::/64'] },
-  { name: 'two', addresses: ['10.99.0.2'], podCIDRs: ['10.88.1.0/24', 'fd00:88:1::/64'] },
+  { name: 'one', addresses: ['10.99.0.1', 'fd00:99::1'], podCIDRs: ['10.88.0.0/24', 'fd00:88::/64'] },
+  { name: 'two', addresses: ['10.99.0.2', 'fd00:99::2'], podCIDRs: ['10.88.1.0/24', 'fd00:88:1::/64'] },
 ]
 
 const UPLINK = [
-  'ip link add uplink type dummy',
+  'ip link add uplink type veth peer name uplink-far',
+  'ip link set uplink-far up',
   'ip addr add 10.99.0.1/24 dev uplink',
   'ip addr add fd00:99::1/64 dev uplink nodad',
   'ip link set uplink up',
@@ -27,9 +28,9 @@ export const PLUGINS: readonly Descriptor[] = [
     config: { bridge: 'cni0', isDefaultGateway: true },
     delegates: 'ipam',
     capabilities: { mac: '02:11:22:33:44:55' },
-    layer2: { isDefaultGateway: undefined, ipam: undefined },
+    layer2: { isDefaultGateway: null, ipam: null },
     faults: {
-      'a gateway on a bridge without addresses': { isGateway: true, isDefaultGateway: true, ipam: undefined },
+      'a VLAN that does not exist': { vlan: 5000 },
       'two modes that exclude each other': { hairpinMode: true, promiscMode: true },
     },
     spoil: [
@@ -87,7 +88,7 @@ export const PLUGINS: readonly Descriptor[] = [
       runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
     },
     capabilities: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
-    noop: { runtimeConfig: undefined },
+    noop: { runtimeConfig: null },
     faults: {
       'a port above 65535': {
         runtimeConfig: { portMappings: [{ hostPort: 65536, containerPort: 80, protocol: 'tcp' }] },
@@ -96,6 +97,7 @@ export const PLUGINS: readonly Descriptor[] = [
         runtimeConfig: { portMappings: [{ hostPort: 80, containerPort: 80, protocol: 'xyz' }] },
       },
     },
+    perAttachment: ['runtimeConfig.portMappings.0.hostPort'],
     spoil: ['nft flush ruleset'],
     leaves: [
       'host sysctl *route_localnet:*',
@@ -115,8 +117,8 @@ export const PLUGINS: readonly Descriptor[] = [
     capabilities: {
       bandwidth: { ingressRate: 3_000_000, ingressBurst: 1_000_000, egressRate: 4_000_000, egressBurst: 1_000_000 },
     },
-    noop: { ingressRate: undefined, ingressBurst: undefined, egressRate: undefined, egressBurst: undefined },
-    faults: { 'a burst without a rate': { ingressRate: undefined, egressRate: undefined, egressBurst: undefined } },
+    noop: { ingressRate: null, ingressBurst: null, egressRate: null, egressBurst: null },
+    faults: { 'a burst without a rate': { ingressRate: null, egressRate: null, egressBurst: null } },
     spoil: ['tc qdisc del dev suite-h1 root'],
     // They end with the link, which the interface plugin deletes next.
     leaves: ['host qdisc * dev suite-h*', 'host filter suite-h*'],
@@ -125,7 +127,8 @@ export const PLUGINS: readonly Descriptor[] = [
   {
     type: 'firewall',
     kind: 'chained',
-    config: {},
+    config: { ingressPolicy: 'same-bridge' },
+    since: '0.3.0',
     spoil: ['nft flush ruleset'],
     leaves: ['host nft table *', 'host nft chain *', 'host nft rule *', 'host nft map *', 'host nft set *'],
     state: ['/run/flatnet'],
@@ -146,7 +149,7 @@ export const PLUGINS: readonly Descriptor[] = [
     leaves: ['host route4 *protocol=70*', 'host route6 *protocol=70*', 'file /run/flatnet/*', ...FORWARDING],
     state: ['/run/flatnet'],
     stateKey: 'stateDir',
-    needs: ['dummy'],
+    needs: ['veth'],
   },
   {
     type: 'vxlan',
@@ -157,22 +160,32 @@ export const PLUGINS: readonly Descriptor[] = [
       'two nodes of one name': { nodes: [NODES[0], { ...NODES[1], name: 'one' }] },
     },
     prepare: UPLINK,
+    perNetwork: ['vni'],
     spoil: ['ip link del flat.1'],
     leaves: [
-      'host link flat.1 *',
-      'host addr flat.1 *',
-      'host neigh *dev=flat.1*',
+      'host link flat.*',
+      'host addr flat.*',
+      'host neigh *dev=flat.*',
       'host fdb *',
-      'host route4 *dev=flat.1*',
-      'host route6 *dev=flat.1*',
+      'host route4 *dev=flat.*',
+      'host route6 *dev=flat.*',
+      'host rule4 *protocol=70*',
+      'host rule6 *protocol=70*',
+      // The pod's MTU stays: its link is deleted next.
+      'host link suite*',
+      'container* link eth0 *',
       'host route4 *protocol=70*',
       'host route6 *protocol=70*',
-      'host sysctl *conf/flat.1/*',
+      'host sysctl *conf/flat.*',
+      'host rule* protocol=70 *',
+      // The MTU that fits the tunnel ends with the link, which the interface plugin deletes next.
+      'container* link eth0 veth *',
+      'host link suite-h* veth *',
       'file /run/flatnet/*',
       ...FORWARDING,
     ],
     state: ['/run/flatnet'],
     stateKey: 'stateDir',
-    needs: ['dummy', 'vxlan'],
+    needs: ['veth', 'vxlan'],
   },
 ]
