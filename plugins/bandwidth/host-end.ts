@@ -14,8 +14,10 @@ export function hostEnd(host: Netlink, previous: Result, netns: string, ifName: 
     .filter((link): link is Link => link?.kind === 'veth')
   const [only] = veths
   if (only !== undefined && veths.length === 1) return only
-  const peer = veths.length === 0 ? undefined : peerOf(netns, ifName)
-  const found = veths.find(({ index }) => index === peer)
+  // Results before 0.3.0 list no interfaces.
+  const listed = previous.interfaces !== undefined && previous.interfaces.length > 0
+  const inside = listed && veths.length === 0 ? undefined : containerEnd(netns, ifName)
+  const found = listed ? veths.find(({ index }) => index === inside?.peerIndex) : peerOf(host, inside)
   if (found !== undefined) return found
   const names = hostInterfaces(previous).map(({ name }) => name)
   throw new CniError(
@@ -25,14 +27,20 @@ export function hostEnd(host: Netlink, previous: Result, netns: string, ifName: 
   )
 }
 
-function peerOf(netns: string, ifName: string): number | undefined {
+function containerEnd(netns: string, ifName: string): Link | undefined {
   const file = openContainer(netns)
   try {
     const container = inContainer(file, openNetlink)
     const link = container.links.find(ifName)
     container.close()
-    return link?.kind === 'veth' ? link.peerIndex : undefined
+    return link?.kind === 'veth' ? link : undefined
   } finally {
     closeContainer(file)
   }
+}
+
+/** The veth here whose other end is `inside`: each has the other's index. */
+function peerOf(host: Netlink, inside: Link | undefined): Link | undefined {
+  const link = inside?.peerIndex === undefined ? undefined : host.links.find(inside.peerIndex)
+  return link?.kind === 'veth' && link.peerIndex === inside?.index ? link : undefined
 }
