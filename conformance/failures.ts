@@ -14,7 +14,7 @@ export function failures(t: Context): Answer[] {
     ...configured(t, attachment),
     attachment.add({ config: { cniVersion: '9.9.9', prevResult: undefined } }),
   ]
-  if (t.plugin.kind !== 'ipam') answers.push(attachment.add({ netns: '/run/netns/no-such-namespace' }))
+  answers.push(attachment.add({ netns: '/run/netns/no-such-namespace' }))
   return answers
 }
 

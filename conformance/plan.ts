@@ -45,7 +45,10 @@ export function plan(cases: readonly Case[], candidates: readonly Candidate[], c
 
 function points(one: Case, candidate: Candidate, { missing, root }: Circumstances): Point[] {
   const { since = '0.1.0', until = '999.0.0', kernel = [] } = one.needs ?? {}
-  const inRange = candidate.versions.filter((version) => atLeast(version, since) && atLeast(until, version))
+  const oldest = candidate.plugin.since ?? since
+  const inRange = candidate.versions.filter(
+    (version) => atLeast(version, since) && atLeast(version, oldest) && atLeast(until, version),
+  )
   const newest = inRange.at(-1)
   const at = (version: string, skipped?: string): Point => ({
     case: one,
