@@ -3,6 +3,7 @@
  * runs `main`, another plugin of this suite runs `delegate` in its own process.
  */
 
+import { requireContainer } from '../netns/namespace.js'
 import { SysError } from '../sys/errno.js'
 import { readAll, writeAll } from '../sys/file.js'
 import { warn } from '../sys/log.js'
@@ -63,7 +64,7 @@ function main<C extends NetworkConfig>(plugin: Plugin<C>): number {
     const raw = parseStdin(stdin, decodeUtf8)
     const claimed = raw['cniVersion']
     if (typeof claimed === 'string' && isReleased(claimed)) version = claimed
-    const result = dispatch(plugin, env, stdin, raw)
+    const result = dispatch(plugin, env, stdin, raw, requireContainer)
     if (result !== undefined) print(result)
     return 0
   } catch (error) {
@@ -108,6 +109,7 @@ function dispatch<C extends NetworkConfig>(
   env: Environment,
   stdin: Uint8Array,
   raw: Json,
+  requireNetns: (path: string) => void = () => undefined,
 ): Json | undefined {
   const { name: network, version } = readIdentity(raw)
   requireVersion(env, version)
@@ -147,9 +149,11 @@ function dispatch<C extends NetworkConfig>(
         'CHECK compares with the result of ADD',
       )
     }
+    requireNetns(netns)
     plugin.check({ ...attachment, prevResult })
     return undefined
   }
+  requireNetns(netns)
   const result = plugin.add({ ...attachment, ...previous })
   try {
     return toVersion(result, version)

@@ -48,6 +48,16 @@ export function openContainer(path: string): ContainerFile {
   }
 }
 
+/** Throws code 4 where CNI_NETNS is not a container's network namespace, as `openContainer` and `inContainer` do. */
+export function requireContainer(path: string): void {
+  const file = openContainer(path)
+  try {
+    inContainer(file, () => undefined)
+  } finally {
+    closeContainer(file)
+  }
+}
+
 export function closeContainer({ fd, own }: ContainerFile): void {
   close(fd)
   close(own)
