@@ -12,7 +12,7 @@ SOURCES := $(shell find lib plugins ipam \( -path lib/host -o -path lib/testing 
              \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print 2>/dev/null)
 TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
 
-.PHONY: all build test unit netns test-vm demo bench lint fmt check install clean help prerequisites
+.PHONY: all build test unit netns test-vm conformance-runtimes demo bench lint fmt check install clean help prerequisites
 .DELETE_ON_ERROR:
 
 all: build
@@ -81,6 +81,11 @@ test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packe
 	@scripts/prerequisites.sh vm
 	@scripts/vm/prepare.sh
 	@scripts/vm/boot.sh
+
+conformance-runtimes: build ## cnitool, libcni, Multus and containerd, with ours and the reference plugins (ARGS=cnitool picks)
+	@conformance/runtimes/prepare.sh
+	npx --no-install tsc -p conformance/runtimes
+	@$(NODE) build/runtimes/js/main.js $(ARGS)
 
 demo: build build/js/.demo ## Pods in private namespaces: attached, pinged, drawn, removed
 	@scripts/prerequisites.sh demo

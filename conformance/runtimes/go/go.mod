@@ -1,4 +1,4 @@
-module flatnet.dev/conformance/runtimes
+module flatnet/conformance/runtimes
 
 go 1.24
 
