@@ -10,7 +10,7 @@ import type { Message, Request } from '../netlink/message.js'
 import { addChain, type Chain, type ChainName, isForwardChain } from '../netlink/nftables/chain.js'
 import { CT_STATE, compare, counter, type Expression, verdict, xtMatch } from '../netlink/nftables/expression.js'
 import type { Nftables } from '../netlink/nftables/nftables.js'
-import { addRule, deleteRule, type Rule, readRule } from '../netlink/nftables/rule.js'
+import { addRule, deleteRule, isRule, type Rule, readRule } from '../netlink/nftables/rule.js'
 import { encodeUtf8 } from '../sys/text.js'
 import { addressIn, isFamily, isState, loadAddress } from './match.js'
 import { type Owner, ownerKey, parseTag, tagOf } from './owner.js'
@@ -69,7 +69,8 @@ export function admit(nft: Nftables, owner: Owner, addresses: readonly IpAddress
     if (requests.length === 0) return true
     const handles: number[] = []
     const done = nft.commit(requests, generation, (message: Message) => {
-      handles.push(readRule(message).handle)
+      // The new generation is told too.
+      if (isRule(message)) handles.push(readRule(message).handle)
     })
     placed = targets.map((target, at) => ({ ...target, handle: handles[at] ?? 0 }))
     return done

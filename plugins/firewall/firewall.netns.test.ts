@@ -16,7 +16,7 @@ function drop(host: Netns): void {
   host.run('ip6tables', '-P', 'FORWARD', 'DROP')
 }
 
-const NATIVE = 'table inet mine { chain fwd { type filter hook forward priority 10; policy drop; } }'
+const NATIVE = 'table inet mine { chain onward { type filter hook forward priority 10; policy drop; }; }'
 
 for (const [what, dropping] of [
   ['iptables -P FORWARD DROP', drop],
@@ -155,7 +155,8 @@ t.test('DEL removes what the reference left, GC what nobody accounts for', { ski
   t.equal(call({ ...request, command: 'DEL' }).status, 0)
   t.notMatch(host.run('iptables', '-S'), /10\.1\.2\.2/)
   t.notMatch(host.run('ip6tables', '-S'), /fd12::2/)
-  t.equal(call({ ...request, command: 'ADD' }).status, 0)
+  const again = call({ ...request, command: 'ADD' })
+  t.equal(again.status, 0, again.stdout)
   t.match(ruleset(), /10\.1\.2\.2/)
   const gc = { ...request.config, cniVersion: '1.1.0', prevResult: undefined, 'cni.dev/valid-attachments': [] }
   t.equal(call({ command: 'GC', host, config: gc }).status, 0)

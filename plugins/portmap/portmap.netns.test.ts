@@ -1,6 +1,6 @@
 import t from 'tap'
 import { call, type Json, REFERENCE_BIN } from '../../lib/testing/cni.js'
-import { type Netns, needs } from '../../lib/testing/netns.js'
+import { Netns, needs } from '../../lib/testing/netns.js'
 import { NODE, node, OUTSIDE } from '../../lib/testing/node.js'
 import { ask, askFromPort, serve } from '../../lib/testing/peer.js'
 import { filesBelow } from '../../lib/testing/pod-network.js'
@@ -370,22 +370,25 @@ t.test('killed before any system call of ADD and DEL, DEL leaves nothing', { ski
 
 t.test('thirty pods mapped and unmapped at once leave nothing', { skip }, async (t) => {
   const { host, list, ruleset } = node(t)
+  const { path } = Netns.create(t, 'pod')
   const result = (at: number) => ({
     cniVersion: '1.1.0',
-    interfaces: [{ name: 'eth0', sandbox: '/run/netns/x' }],
+    interfaces: [{ name: 'eth0', sandbox: path }],
     ips: [
       { address: `10.1.3.${at + 2}/24`, interface: 0 },
       { address: `fd13::${at + 2}/64`, interface: 0 },
     ],
   })
-  const script = (command: string) =>
-    Array.from({ length: 30 }, (_, at) => {
+  const script = (command: string) => {
+    const calls = Array.from({ length: 30 }, (_, at) => {
       const config = JSON.stringify({
         ...{ cniVersion: '1.1.0', name: 'net', type: 'portmap', stateDir: list.stateDir, prevResult: result(at) },
         runtimeConfig: { portMappings: [tcp(9000 + at), udp(9000 + at)] },
       })
-      return `echo '${config}' | CNI_COMMAND=${command} CNI_CONTAINERID=c${at} CNI_IFNAME=eth0 CNI_NETNS=/run/netns/x CNI_PATH=bin bin/portmap || echo FAILED >&2 &`
-    }).join('\n') + '\nwait\n'
+      return `echo '${config}' | CNI_COMMAND=${command} CNI_CONTAINERID=c${at} CNI_IFNAME=eth0 CNI_NETNS=${path} CNI_PATH=bin bin/portmap || echo FAILED >&2 &`
+    })
+    return `${calls.join('\n')}\nwait\n`
+  }
   for (let round = 0; round < 3; round++) {
     const added = host.try(['sh', '-c', script('ADD')])
     t.notMatch(added.stderr, /FAILED/, added.stdout.slice(0, 300))

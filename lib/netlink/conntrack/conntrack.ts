@@ -16,7 +16,10 @@ const IPCTNL_MSG_CT_GET_STATS = 5
 const NFGEN_LENGTH = 4
 
 /** CTA_FILTER_FLAG(): which parts of the tuple to compare (net/netfilter/nf_internals.h; Linux 5.8). */
+const FILTER_SOURCE = 1 << 0
+const FILTER_DESTINATION = 1 << 1
 const FILTER_PROTOCOL = 1 << 3
+const FILTER_SOURCE_PORT = 1 << 4
 const FILTER_DESTINATION_PORT = 1 << 5
 
 const tupleAttributes = attributes({
@@ -26,6 +29,7 @@ const tupleAttributes = attributes({
 
 const written = attributes({
   filtered: [1, nested(tupleAttributes)],
+  filteredReply: [2, nested(tupleAttributes)],
   original: [1, nested({ write: bytes.write, read: bytes.read })],
   id: [12, u32be],
   zone: [18, u16be],
@@ -95,6 +99,39 @@ export function listConnections({ family, protocol, destinationPort }: Connectio
   )
 }
 
+export interface Doomed {
+  readonly family: Family
+  /** IANA's number. */
+  readonly protocol: number
+  /** Where the first packet was sent to; the address is absent for any. */
+  readonly destination?: IpAddress
+  readonly destinationPort: number
+  /** Where answers come from: after a rewrite, the container. */
+  readonly answeredBy?: { readonly address: IpAddress; readonly port: number }
+}
+
+/**
+ * Has the kernel forget all that match, in one walk that is much shorter than that of a list. Linux 6.8; older ones
+ * take the incomplete tuple for one connection and refuse it with EINVAL.
+ */
+export function forgetMatching({ family, protocol, destination, destinationPort, answeredBy }: Doomed): Request {
+  const of = (address: IpAddress | undefined, side: 'source' | 'destination') =>
+    address === undefined ? undefined : { [`${side}${address.family}`]: address }
+  return ctRequest(IPCTNL_MSG_CT_DELETE, family, 'forget connections', (writer) =>
+    written.write(writer, {
+      filtered: { ip: of(destination, 'destination'), protocol: { number: protocol, destinationPort } },
+      filteredReply: answeredBy && {
+        ip: of(answeredBy.address, 'source'),
+        protocol: { number: protocol, sourcePort: answeredBy.port },
+      },
+      filter: {
+        original: FILTER_PROTOCOL | FILTER_DESTINATION_PORT | (destination === undefined ? 0 : FILTER_DESTINATION),
+        reply: answeredBy === undefined ? 0 : FILTER_PROTOCOL | FILTER_SOURCE_PORT | FILTER_SOURCE,
+      },
+    }),
+  )
+}
+
 /** ENOENT where it is gone already. */
 export function deleteConnection({ family, identity }: Connection): Request {
   return ctRequest(IPCTNL_MSG_CT_DELETE, family, 'forget connection', (writer) => written.write(writer, identity))
@@ -139,6 +176,14 @@ export class Conntrack {
       const { protocol, destinationPort } = original
       return protocol === filter.protocol && (filter.destinationPort ?? destinationPort) === destinationPort
     })
+  }
+
+  /** Forgets what matches. False where the kernel cannot select: then list and forget one by one. */
+  forgetAll(doomed: readonly Doomed[]): boolean {
+    const [failure] = this.socket.batch(doomed.map(forgetMatching)).filter(({ error }) => error.code !== 'ENOENT')
+    if (failure === undefined) return true
+    if (failure.error.code === 'EINVAL' || failure.error.code === 'EOPNOTSUPP') return false
+    throw failure.error
   }
 
   /** Forgets connections; those gone meanwhile are no failure. */

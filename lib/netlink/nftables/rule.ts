@@ -103,6 +103,11 @@ export function listRules(chain: ChainName): Request {
   )
 }
 
+/** Whether a message is about a rule. */
+export function isRule({ type }: Message): boolean {
+  return (type & 255) === NFT_MSG_NEWRULE
+}
+
 export function readRule({ reader, start, end }: Message): Rule {
   const a = read.read(reader, start + NFGEN_LENGTH, end)
   return {
