@@ -83,12 +83,14 @@ function find(raw: Json, lowerCase: string): unknown {
  * be undone whatever became of the configuration since.
  */
 export function applySchema<C>(raw: Json, schema: Schema, say: (text: string) => void, lenient = false): C {
-  const config = normalizeKeys(raw, schema.keys, lenient ? () => {} : say) as Json
+  let config = normalizeKeys(raw, schema.keys, lenient ? () => {} : say) as Json
   for (let round = 0; !schema.validate(config); round++) {
     const violation = schema.validate.errors?.[0]
     const error = new CniError(ErrorCode.InvalidConfig, `invalid configuration: ${describe(violation, config)}`)
     if (!lenient) throw error
     say(error.message)
+    // What was normal is the caller's own object still: a delegate wants it whole.
+    if (round === 0) config = JSON.parse(JSON.stringify(config)) as Json
     if (violation === undefined || round > 50 || !drop(config, violation.instancePath.split('/').slice(1))) break
   }
   return config as C

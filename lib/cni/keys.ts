@@ -19,6 +19,7 @@ export function normalizeKeys(value: unknown, tree: KeyTree, say: (text: string)
     return value.map((entry, at) => normalizeKeys(entry, item, say, `${pointer}/${at}`))
   }
   if (Array.isArray(value)) return value
+  if (isNormal(value as Json, tree as { readonly [key: string]: KeyTree })) return value
   const known = tree as { readonly [key: string]: KeyTree }
   const open = '*' in known
   const names = Object.keys(known).filter((name) => name !== '*')
@@ -39,6 +40,30 @@ export function normalizeKeys(value: unknown, tree: KeyTree, say: (text: string)
     normal[name] = normalizeKeys(member, known[name] ?? true, say, `${pointer}/${name}`)
   }
   return { ...normal }
+}
+
+/** Whether every key down from here is in its known spelling and set: then nothing needs to be copied. */
+function isNormal(value: Json, known: { readonly [key: string]: KeyTree }): boolean {
+  for (const key of Object.keys(value)) {
+    const member = value[key]
+    if (member === null) return false
+    if (!Object.hasOwn(known, key) || key === '*') {
+      if (!('*' in known)) return false
+      for (const name in known) {
+        if (name.length === key.length && name.toLowerCase() === key.toLowerCase()) return false
+      }
+      continue
+    }
+    if (!isNormalItem(member, known[key] as KeyTree)) return false
+  }
+  return true
+}
+
+function isNormalItem(item: unknown, tree: KeyTree): boolean {
+  if (tree === true || typeof item !== 'object' || item === null) return true
+  if (Array.isArray(tree) !== Array.isArray(item)) return true
+  if (Array.isArray(item)) return item.every((entry) => isNormalItem(entry, (tree as readonly [KeyTree])[0]))
+  return isNormal(item as Json, tree as { readonly [key: string]: KeyTree })
 }
 
 /** Keys that are none of a plugin's business: the protocol's own, and what sits in runtimeConfig for others. */

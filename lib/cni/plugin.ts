@@ -28,6 +28,8 @@ export interface Plugin<C extends NetworkConfig> {
   readonly schema: Schema
   /** CNI_ARGS that are no KEY=value pairs are an error on ADD and CHECK; elsewhere they are nobody's business. */
   readonly usesArgs?: boolean
+  /** An IPAM plugin has no business in the container: CNI_NETNS may be any path. */
+  readonly anyNetns?: true
   add(request: AddRequest<C>): Result
   check(request: CheckRequest<C>): void
   del(request: DelRequest<C>): void
@@ -64,7 +66,7 @@ function main<C extends NetworkConfig>(plugin: Plugin<C>): number {
     const raw = parseStdin(stdin, decodeUtf8)
     const claimed = raw['cniVersion']
     if (typeof claimed === 'string' && isReleased(claimed)) version = claimed
-    const result = dispatch(plugin, env, stdin, raw, requireContainer)
+    const result = dispatch(plugin, env, stdin, raw, plugin.anyNetns ? undefined : requireContainer)
     if (result !== undefined) print(result)
     return 0
   } catch (error) {

@@ -30,7 +30,7 @@ t.test('the suite is one inode of at most 4 MiB', async (t) => {
 
 t.test('the name decides the plugin, whatever stands around it', async (t) => {
   const dir = t.testdir({})
-  for (const name of ['cnv-bridge', 'bridge-amd64', 'bridge.old', 'my-host-local', 'host-local']) {
+  for (const name of ['cnv-bridge', 'bridge-amd64', 'bridge.old', 'my-host-local', 'host-local', 'flatnet-bridge']) {
     linkSync(join(BIN, 'bridge'), join(dir, name))
     const { status, stdout } = run(join(dir, name))
     t.equal(status, 0, name)

@@ -30,14 +30,16 @@ function hexDigit(c: number): number {
   return lower >= 97 && lower <= 102 ? lower - 87 : Number.NaN
 }
 
+const DIGITS = '0123456789abcdef'
+
+/** `00` to `ff`, and the same behind a colon. */
+const PAIRS = Array.from({ length: 256 }, (_, byte) => DIGITS.charAt(byte >> 4) + DIGITS.charAt(byte & 15))
+const MORE = PAIRS.map((pair) => `:${pair}`)
+
 /** Lower case with colons. */
 export function formatMac(bytes: Uint8Array): string {
-  const digits = '0123456789abcdef'
-  let text = ''
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i] as number
-    if (i > 0) text += ':'
-    text += digits.charAt(byte >> 4) + digits.charAt(byte & 15)
-  }
+  if (bytes.length === 0) return ''
+  let text = PAIRS[bytes[0] as number] as string
+  for (let i = 1; i < bytes.length; i++) text += MORE[bytes[i] as number]
   return text
 }

@@ -8,7 +8,7 @@ import type { LinkChange } from '../netlink/links/requests.js'
 import type { VxlanData } from '../netlink/links/vxlan.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { isErrno } from '../sys/errno.js'
-import { sha256Hex } from '../sys/text.js'
+import { shortHash } from '../sys/text.js'
 import { preferSysctl } from '../sysctl/sysctl.js'
 import type { DesiredDevice } from './desired.js'
 
@@ -36,7 +36,7 @@ export function networkOfDevice({ kind, alias }: Link): string | undefined {
 }
 
 function aliasKey(network: string): string {
-  return sha256Hex(`nodes\0${network}`).slice(0, 16)
+  return shortHash(`nodes\0${network}`)
 }
 
 export type DeviceStep =

@@ -21,15 +21,24 @@ export function sha256Hex(data: string | Uint8Array): string {
   return hex(door().sha256(typeof data === 'string' ? door().encode(data) : data))
 }
 
+/** The first 16 hex digits of SHA-256: enough to tell things apart by. */
+export function shortHash(text: string): string {
+  return hex(door().sha256(door().encode(text)).subarray(0, 8))
+}
+
 /** SHA-512, which the reference plugins use in the names they derive. */
 export function sha512Hex(data: string | Uint8Array): string {
   return hex(door().sha512(typeof data === 'string' ? door().encode(data) : data))
 }
 
+const DIGITS = '0123456789abcdef'
+
+/** `00` to `ff`. */
+const PAIRS = Array.from({ length: 256 }, (_, byte) => DIGITS.charAt(byte >> 4) + DIGITS.charAt(byte & 15))
+
 /** Lower-case hex, two digits a byte. */
 export function hex(bytes: Uint8Array): string {
-  const digits = '0123456789abcdef'
   let text = ''
-  for (const byte of bytes) text += (digits[byte >> 4] ?? '') + (digits[byte & 15] ?? '')
+  for (let i = 0; i < bytes.length; i++) text += PAIRS[bytes[i] as number]
   return text
 }

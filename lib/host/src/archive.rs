@@ -140,7 +140,9 @@ impl Archive {
                 edge(base.as_bytes()[..at].last().copied()) && edge(base.as_bytes().get(at + name.len()).copied())
             })
         };
-        self.names.iter().map(String::as_str).filter(|name| stands_in(name)).max_by_key(|name| name.len())
+        // `flatnet-bridge` is a bridge: the suite's own name yields to any plugin's.
+        let rank = |name: &&str| (*name != "flatnet", name.len());
+        self.names.iter().map(String::as_str).filter(|name| stands_in(name)).max_by_key(rank)
     }
 }
 

@@ -25,29 +25,23 @@ export interface AttributeSet<T> extends AttributeType<T> {
 export type Decoded<S> = S extends AttributeType<infer T> ? T : never
 
 export function attributes<const F extends Fields>(fields: F): AttributeSet<ValuesOf<F>> {
-  let names: string[] | undefined
+  // All of this happens while the image of the heap is made (lib/host/src/image.rs), not at a start.
+  const names = Object.keys(fields)
   const numbers: number[] = []
   // biome-ignore lint/suspicious/noExplicitAny: each field has a type of its own
   const types: AttributeType<any>[] = []
   const places: (number | undefined)[] = []
-
-  /** At the first use: most tables of a bundle are never used in one run. */
-  function prepare(): string[] {
-    const found = Object.keys(fields)
-    for (let i = 0; i < found.length; i++) {
-      const field = fields[found[i] as string] as Fields[string]
-      numbers[i] = field[0] | (field[1].mark ?? 0)
-      types[i] = field[1]
-      places[field[0]] = i
-    }
-    names = found
-    return found
+  for (const [i, name] of names.entries()) {
+    const [number, type] = fields[name] as Fields[string]
+    numbers[i] = number | (type.mark ?? 0)
+    types[i] = type
+    for (let place = places.length; place <= number; place++) places[place] = undefined
+    places[number] = i
   }
 
   function write(writer: Writer, value: ValuesOf<F>): void {
-    const all = names ?? prepare()
-    for (let i = 0; i < all.length; i++) {
-      const field = value[all[i] as string]
+    for (let i = 0; i < names.length; i++) {
+      const field = value[names[i] as string]
       if (field === undefined) continue
       const type = types[i] as AttributeType<unknown>
       const { size } = type
@@ -64,7 +58,6 @@ export function attributes<const F extends Fields>(fields: F): AttributeSet<Valu
   }
 
   function read(reader: Reader, start: number, end: number): ValuesOf<F> {
-    const all = names ?? prepare()
     const { bytes } = reader
     const value: Record<string, unknown> = {}
     // eachAttribute without its calls, and bytes put together by hand: this is where decoding spends its time.
@@ -75,7 +68,7 @@ export function attributes<const F extends Fields>(fields: F): AttributeSet<Valu
       const place = places[number]
       if (place !== undefined) {
         const type = types[place] as AttributeType<unknown>
-        const name = all[place] as string
+        const name = names[place] as string
         if (type.size !== undefined && length - 4 !== type.size) {
           throw new DecodeError(`attribute ${number} (${name}): ${length - 4} bytes, expected ${type.size}`)
         }

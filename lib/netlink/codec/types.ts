@@ -123,16 +123,16 @@ function writeText(writer: Writer, value: string): void {
 /** Names need not be UTF-8 in the kernel; what is not reads as Latin-1, so that it still prints. */
 function readText(reader: Reader, start: number, end: number): string {
   const source = reader.bytes
-  let value = ''
-  let ascii = true
+  let seen = 0
   let at = start
   for (; at < end; at++) {
     const c = source[at] as number
     if (c === 0) break
-    if (c > 127) ascii = false
-    value += String.fromCharCode(c)
+    seen |= c
   }
-  return ascii ? value : (decodeUtf8(source.slice(start, at)) ?? value)
+  const characters = source.subarray(start, at)
+  const value = String.fromCharCode.apply(null, characters as unknown as number[])
+  return seen < 128 ? value : (decodeUtf8(characters.slice()) ?? value)
 }
 
 /** An address of the family its length says. */

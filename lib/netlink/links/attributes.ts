@@ -45,6 +45,5 @@ export const linkFields = {
   extensionMask: [29, u32],
   promiscuity: [30, u32],
   peerNamespaceId: [37, s32],
-  permanentMac: [54, mac],
 } as const
 export const linkAttributes = attributes(linkFields)
