@@ -24,11 +24,11 @@ export async function serve(netns: Netns, name: string, ...ports: number[]): Pro
   if (child.stdout !== null) await once(child.stdout, 'data')
 }
 
-/** What the server behind address and port says to `from`; `''` where nobody answers within a second. */
+/** What the server behind address and port says to `from`; `''` where nobody answers within two seconds. */
 export function ask(from: Netns, address: string, port: number, protocol: 'tcp' | 'udp' = 'tcp'): string {
   // dd takes a whole datagram at once, where read would take a byte and lose the rest
   const script = `exec 3<>/dev/${protocol}/${address}/${port} && echo >&3; dd bs=4096 count=1 <&3 2>/dev/null`
-  return from.try(['timeout', '1', 'bash', '-c', script]).stdout.trim()
+  return from.try(['timeout', '2', 'bash', '-c', script]).stdout.trim()
 }
 
 const SENDER = `
