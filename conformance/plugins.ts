@@ -25,10 +25,10 @@ export const PLUGINS: readonly Descriptor[] = [
   {
     type: 'bridge',
     kind: 'interface',
-    config: { bridge: 'cni0', isDefaultGateway: true },
+    config: { bridge: 'cni0', isGateway: true },
     delegates: 'ipam',
     capabilities: { mac: '02:11:22:33:44:55' },
-    layer2: { isDefaultGateway: null, ipam: null },
+    layer2: { isGateway: null, ipam: null },
     faults: {
       'a VLAN that does not exist': { vlan: 5000 },
       'two modes that exclude each other': { hairpinMode: true, promiscMode: true },

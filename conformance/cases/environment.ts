@@ -306,7 +306,7 @@ export const cases: Case[] = [
     id: 'ENV-18',
     section: 'S2 ADD, CHECK',
     level: 'MUST',
-    duty: ['P'],
+    duty: ['IF', 'CH'],
     claim: 'ADD and CHECK fail where CNI_NETNS names nothing, and nothing changes',
     run(t) {
       const attachment = t.attachment()
@@ -325,7 +325,7 @@ export const cases: Case[] = [
     id: 'ENV-19',
     section: 'S2 ADD, CHECK',
     level: 'MUST',
-    duty: ['P'],
+    duty: ['IF', 'CH'],
     claim: 'ADD and CHECK fail where CNI_NETNS is a file, a directory or another kind of namespace',
     run(t) {
       const attachment = t.attachment()
