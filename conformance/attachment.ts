@@ -54,6 +54,8 @@ export class Attachment {
     if (host.link(BRIDGE) === undefined) {
       host.sh(
         `ip link add ${BRIDGE} type bridge`,
+        // A bridge forwards no IPv6 while it looks for duplicates of its own address.
+        `echo 0 >/proc/sys/net/ipv6/conf/${BRIDGE}/accept_dad`,
         `ip addr add 10.88.0.1/24 dev ${BRIDGE}`,
         `ip addr add fd00:88::1/64 dev ${BRIDGE} nodad`,
         `ip link set ${BRIDGE} up`,
