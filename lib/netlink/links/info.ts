@@ -1,7 +1,7 @@
 /** IFLA_LINKINFO: a link's kind, what the kind adds, and what it is as a port (include/uapi/linux/if_link.h). */
 
 import { attributes } from '../codec/attributes.js'
-import { eachAttribute } from '../codec/reader.js'
+import { eachAttribute, readerOf } from '../codec/reader.js'
 import { type AttributeType, bareText, writeAttribute } from '../codec/types.js'
 import { linkFields } from './attributes.js'
 import { kindOf, type LinkData, type LinkSpec } from './kinds.js'
@@ -17,8 +17,8 @@ interface LinkInfo {
   /** To be written: what of the kind's data to set. */
   readonly spec?: Partial<LinkSpec>
   /** As read. */
-  readonly data?: LinkData
-  readonly port?: BridgePort
+  readonly data?: LinkData | undefined
+  readonly port?: BridgePort | undefined
 }
 
 const linkInfo: AttributeType<LinkInfo> = {
@@ -32,19 +32,28 @@ const linkInfo: AttributeType<LinkInfo> = {
     else writer.close(at)
   },
   read(reader, start, end) {
-    const info: { kind?: string; data?: LinkData; port?: BridgePort } = {}
+    let kind: string | undefined
     let portKind = ''
+    // Some forty attributes each, and most callers want neither: copied, and decoded when asked for.
+    let data: Uint8Array | undefined
+    let port: Uint8Array | undefined
     // The kernel sends each kind before its data.
     eachAttribute(reader, start, end, (number, from, to) => {
-      if (number === IFLA_INFO_KIND) info.kind = bareText.read(reader, from, to)
+      if (number === IFLA_INFO_KIND) kind = bareText.read(reader, from, to)
       else if (number === IFLA_INFO_SLAVE_KIND) portKind = bareText.read(reader, from, to)
-      else if (number === IFLA_INFO_SLAVE_DATA && portKind === 'bridge') info.port = bridgePort.read(reader, from, to)
-      else if (number === IFLA_INFO_DATA && info.kind !== undefined) {
-        const data = kindOf(info.kind)?.read?.(reader, from, to)
-        if (data !== undefined) info.data = data
-      }
+      else if (number === IFLA_INFO_SLAVE_DATA && portKind === 'bridge') port = reader.bytes.slice(from, to)
+      else if (number === IFLA_INFO_DATA) data = reader.bytes.slice(from, to)
     })
-    return info
+    return {
+      ...(kind === undefined ? {} : { kind }),
+      get data() {
+        if (kind === undefined || data === undefined) return undefined
+        return kindOf(kind)?.read?.(readerOf(data), 0, data.length)
+      },
+      get port() {
+        return port === undefined ? undefined : bridgePort.read(readerOf(port), 0, port.length)
+      },
+    }
   },
 }
 

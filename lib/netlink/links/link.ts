@@ -48,11 +48,12 @@ export function readLink({ reader, start, end }: Message): Link {
   const { view } = reader
   const flags = view.getUint32(start + 8, true)
   const a = linkMessage.read(reader, start + LINK_HEADER_LENGTH, end)
+  const { info } = a
   const generation = a.perFamily?.inet6?.addressGenerationMode
   return {
     index: view.getInt32(start + 4, true),
     name: a.name ?? '',
-    kind: a.info?.kind,
+    kind: info?.kind,
     mac: a.mac ?? '',
     mtu: a.mtu ?? 0,
     up: (flags & IFF_UP) !== 0,
@@ -66,7 +67,11 @@ export function readLink({ reader, start, end }: Message): Link {
     txQueueLength: a.txQueueLength ?? 0,
     hardwareType: view.getUint16(start + 2, true),
     addressGenerationMode: generation === undefined ? undefined : addressGenerationModeOf(generation),
-    data: a.info?.data,
-    port: a.info?.port,
+    get data() {
+      return info?.data
+    },
+    get port() {
+      return info?.port
+    },
   }
 }
