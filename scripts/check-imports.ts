@@ -13,8 +13,8 @@ import ts from 'typescript'
 const STOREYS: readonly (readonly string[])[] = [
   ['sys', 'ip'],
   ['store', 'netlink', 'ethernet'],
-  ['sysctl', 'cni'],
-  ['netns'],
+  ['sysctl', 'netns'],
+  ['cni'],
   ['ruleset', 'attachment', 'dbus'],
   ['nodes'],
 ]
