@@ -49,6 +49,13 @@ export function podNetwork(set: PluginSet, cniVersion = '1.1.0', node = 1, state
   }
 }
 
+/** The same network with addresses of IPv4 alone. */
+export function withoutIpv6(conflist: Conflist): Conflist {
+  const [bridge, ...rest] = conflist.plugins
+  const ipam = bridge?.['ipam'] as { type: string; ranges: unknown[] }
+  return { ...conflist, plugins: [{ ...bridge, ipam: { ...ipam, ranges: ipam.ranges.slice(0, 1) } }, ...rest] }
+}
+
 /** A further network on a bridge of its own, with a gateway but without a default route. */
 export function secondaryNetwork(name: string, subnet: string, cniVersion = '1.1.0'): Conflist {
   const bridge = {

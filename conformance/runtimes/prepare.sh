@@ -44,13 +44,16 @@ for plugin in main/bridge main/loopback ipam/host-local meta/portmap; do
   install "$out/reference" "$cni/$plugin@v1.9.1"
 done
 
-# `go install` asks for the list of all versions as well, which not every proxy has of this module.
-if [ ! -x "$out/bin/multus" ]; then
-  multus=gopkg.in/k8snetworkplumbingwg/multus-cni.v4
-  echo "building: $multus@v4.2.3" >&2
-  mkdir -p "$out/multus"
-  printf 'module build\n\ngo 1.24\n\nrequire %s v4.2.3\n' "$multus" >"$out/multus/go.mod"
-  (cd "$out/multus" && go build -mod=mod -o "$out/bin/multus" "$multus/cmd/multus")
-fi
+# multus NAME VERSION: `go install` would ask for the list of all versions as well, which not every proxy has.
+multus() {
+  [ -x "$out/bin/$1" ] && return
+  module=gopkg.in/k8snetworkplumbingwg/multus-cni.v4
+  echo "building: $module@$2" >&2
+  mkdir -p "$out/$1"
+  printf 'module build\n\ngo 1.24\n\nrequire %s %s\n' "$module" "$2" >"$out/$1/go.mod"
+  (cd "$out/$1" && go build -mod=mod -o "$out/bin/$1" "$module/cmd/multus")
+}
+multus multus v4.3.0
+multus multus-4.2.0 v4.2.0
 
 (cd conformance/runtimes/go && go build -o "$out/bin/" ./libcni ./cri)

@@ -47,7 +47,7 @@ type answer struct {
 	IPs       []string `json:"ips,omitempty"`
 	Netns     string   `json:"netns,omitempty"`
 	Output    string   `json:"output,omitempty"`
-	Exit      int32    `json:"exit,omitempty"`
+	Exit      int32    `json:"exit"`
 	Error     string   `json:"error,omitempty"`
 }
 
