@@ -16,6 +16,7 @@ export const { main, delegate } = definePlugin<HostLocalConfig>({
   name: 'host-local',
   schema,
   anyNetns: true,
+  answersPlugins: true,
   add,
   check,
   del,

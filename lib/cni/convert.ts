@@ -16,10 +16,11 @@ const NEW_IN_1_1 = {
 } as const
 
 /**
- * The result as a reader of `version` expects it, `cniVersion` included.
+ * The result as a reader of `version` expects it, `cniVersion` included. `keepRoutes`: with all members of routes
+ * from 0.3.0 on, as the reference's IPAM plugins tell them to its bridge.
  * Throws InvalidConfig where the version has no words for it: 0.1.0 and 0.2.0 need an address.
  */
-export function toVersion(result: Result, version: CniVersion): Json {
+export function toVersion(result: Result, version: CniVersion, { keepRoutes = false } = {}): Json {
   if (!atLeast(version, '0.3.0')) return toFamilies(result, version)
   const { interfaces, ips, routes, dns, ...unknown } = result
   const old = !atLeast(version, '1.1.0')
@@ -31,7 +32,7 @@ export function toVersion(result: Result, version: CniVersion): Json {
     converted['ips'] = atLeast(version, '1.0.0') ? ips : ips.map((ip) => ({ version: familyOf(ip.address), ...ip }))
   }
   if (routes !== undefined && routes.length > 0) {
-    converted['routes'] = old ? routes.map((route) => without(route, NEW_IN_1_1.routes)) : routes
+    converted['routes'] = old && !keepRoutes ? routes.map((route) => without(route, NEW_IN_1_1.routes)) : routes
   }
   if (!atLeast(version, '1.0.0')) converted['dns'] = dns ?? {}
   else if (dns !== undefined && Object.keys(dns).length > 0) converted['dns'] = dns

@@ -30,6 +30,8 @@ export interface Plugin<C extends NetworkConfig> {
   readonly usesArgs?: boolean
   /** An IPAM plugin has no business in the container: CNI_NETNS may be any path. */
   readonly anyNetns?: true
+  /** An IPAM plugin's result is for the plugin that called it, which can use what its version has no room for. */
+  readonly answersPlugins?: true
   add(request: AddRequest<C>): Result
   check(request: CheckRequest<C>): void
   del(request: DelRequest<C>): void
@@ -158,7 +160,7 @@ function dispatch<C extends NetworkConfig>(
   requireNetns(netns)
   const result = plugin.add({ ...attachment, ...previous })
   try {
-    return toVersion(result, version)
+    return toVersion(result, version, { keepRoutes: plugin.answersPlugins === true })
   } catch (error) {
     // The result cannot be told, so the runtime must find nothing attached.
     plugin.del({ ...attachment, ...previous })

@@ -22,8 +22,16 @@ export function checkAddresses(container: Netlink, link: Link, addresses: readon
   }
 }
 
-/** Each in its own table, on any link: later plugins may have moved it. */
-export function checkRoutes(container: Netlink, routes: readonly Route[], differs: Differs): void {
+/**
+ * Each in its own table, on any link: later plugins may have moved it. Before 1.1.0 a result does not tell the table
+ * (`tellsTables`), so any is right.
+ */
+export function checkRoutes(
+  container: Netlink,
+  routes: readonly Route[],
+  tellsTables: boolean,
+  differs: Differs,
+): void {
   const lists = new Map<string, KnownRoute[]>()
   for (const route of routes) {
     const to = parsePrefix(route.dst)
@@ -34,7 +42,7 @@ export function checkRoutes(container: Netlink, routes: readonly Route[], differ
     const { family } = to.address
     const table = tableOf(route.table)
     const at = `${family} ${table}`
-    const present = lists.get(at) ?? container.routes.list({ family, table })
+    const present = lists.get(at) ?? container.routes.list(tellsTables ? { family, table } : { family })
     lists.set(at, present)
     if (!present.some((known) => isSame(known, route, to, family))) differs(`${describe(route)} is missing`)
   }

@@ -7,6 +7,7 @@ import { findDelegate } from '../../lib/cni/delegate.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { CheckRequest } from '../../lib/cni/request.js'
 import type { Interface, Result } from '../../lib/cni/result.js'
+import { atLeast } from '../../lib/cni/version.js'
 import { equalPrefixes, formatPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
@@ -26,7 +27,7 @@ const IFF_PROMISC = 0x100
 export type Differs = (difference: string) => void
 
 export function check(request: CheckRequest<BridgeConfig>): void {
-  const { ifName, netns, prevResult } = request
+  const { cniVersion, ifName, netns, prevResult } = request
   const settings = settingsOf(request)
   const ipam = settings.ipam === undefined ? undefined : findDelegate(settings.ipam, request)
   const file = openContainer(netns)
@@ -48,7 +49,7 @@ export function check(request: CheckRequest<BridgeConfig>): void {
       )
       const addresses = addressesOf({ ips })
       checkAddresses(container, link, addresses, differs)
-      checkRoutes(container, prevResult.routes ?? [], differs)
+      checkRoutes(container, prevResult.routes ?? [], atLeast(cniVersion, '1.1.0'), differs)
       if (settings.isGateway && bridge !== undefined) checkGateway(host, bridge, addresses, settings, differs)
     }
   }
