@@ -74,6 +74,8 @@ export function attach(work: Work): Result {
   }
   const port = settings.containerUp ? withCarrier(host, pair.index) : pair
   const owned = addresses.map(({ prefix }) => prefix.address)
+  // An IPv6 address is nobody's until its link's carrier is noticed.
+  if (owned.some(({ family }) => family === 6)) withCarrier(container, link.index)
   if (announcer !== undefined) announce(announcer, container, link, owned)
   claim.write('ready', recorded) // before there are entries that only the record knows of
   if (gateway !== undefined) {
