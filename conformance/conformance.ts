@@ -1,16 +1,22 @@
 /** A whole run: which plugins, which cases, how it went. */
 
 import { accessSync, constants, readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, release } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { callNow, invocation } from './call.js'
+import type { Case } from './case.js'
 import { loadCases } from './cases.js'
 import { type Descriptor, readDescriptor } from './descriptor.js'
 import { missingFeatures } from './features.js'
+import { hasFailed, type Outcome, outcomeOf } from './outcome.js'
 import { type Candidate, plan } from './plan.js'
 import { PLUGINS } from './plugins.js'
+import { startProgress } from './progress.js'
+import { summary, tapLines, writeScorecard } from './report.js'
+import { UNTESTED } from './requirements.js'
 import { isRoot, runPoints } from './run.js'
 import { VERSIONS } from './version.js'
+import { readWaivers } from './waivers.js'
 
 export interface Options {
   readonly bin: string
@@ -26,26 +32,44 @@ export interface Options {
 
 /** The exit status. */
 export async function conformance(options: Options): Promise<number> {
+  const all = await loadCases()
+  if (options.list) {
+    list(all)
+    return 0
+  }
   const bin = resolve(options.bin)
-  const cases = (await loadCases())
+  const cases = all
     .filter(({ level }) => options.profile === 'interop' || level !== 'DF')
     .filter(({ id }) => options.only.length === 0 || options.only.some((start) => id.startsWith(start)))
   const candidates = choose(bin, options.plugins).map((plugin) => ({ plugin, versions: advertised(bin, plugin) }))
+  const waivers = options.waivers === undefined ? [] : readWaivers(options.waivers)
   const points = plan(cases, candidates, { missing: missingFeatures(), root: isRoot })
+  const outcomes: Outcome[] = []
+  const begin = performance.now()
+  const progress = startProgress(points.length)
   console.log(`TAP version 14\n1..${points.length}`)
-  let number = 0
-  let failed = false
-  await runPoints(points, bin, options.jobs ?? availableParallelism(), (point, { verdict, reason }) => {
-    const { id, claim, level } = point.case
-    const skip = verdict === 'skipped' ? ` # SKIP ${reason}` : ''
-    const name = `${point.candidate.plugin.type} ${point.version} ${id} ${claim}`
-    console.log(`${verdict === 'fail' ? 'not ok' : 'ok'} ${++number} - ${name}${skip}`)
-    if (verdict === 'fail') {
-      console.log(`  ---\n  level: ${level}\n  reason: |\n${(reason ?? '').replaceAll(/^/gm, '    ')}\n  ...`)
-      failed ||= level === 'MUST'
-    }
+  await runPoints(points, bin, options.jobs ?? availableParallelism(), (point, report) => {
+    const outcome = outcomeOf(point, report, waivers)
+    outcomes.push(outcome)
+    progress.clear()
+    // On a terminal what holds only moves the progress on.
+    if (!progress.shown || outcome.verdict === 'fail') console.log(tapLines(outcomes.length, outcome))
+    progress.show(outcomes)
   })
-  return failed ? 1 : 0
+  progress.clear()
+  const seconds = (performance.now() - begin) / 1000
+  for (const line of summary(outcomes, seconds)) console.log(`# ${line}`.trimEnd())
+  if (options.report !== undefined) {
+    const plugins = Object.fromEntries(candidates.map(({ plugin, versions }) => [plugin.type, versions]))
+    const facts = { bin, date: new Date().toISOString().slice(0, 10), kernel: release(), seconds: Math.round(seconds) }
+    writeScorecard(options.report, { ...facts, plugins, outcomes })
+  }
+  return hasFailed(outcomes, options.strict) ? 1 : 0
+}
+
+function list(cases: readonly Case[]): void {
+  for (const { id, level, duty, claim } of cases) console.log(`${id}\t${level}\t${duty.join(' ')}\t${claim}`)
+  for (const [id, reason] of Object.entries(UNTESTED)) console.log(`${id}\tno case\t\t${reason}`)
 }
 
 function choose(bin: string, names: readonly string[]): Descriptor[] {

@@ -26,7 +26,7 @@ export interface Reply {
 const SCRIPT = `#!/bin/sh
 d=@DIR@
 n=1
-while ! mkdir "$d/calls/$n" 2>/dev/null; do n=$((n+1)); done
+while ! /bin/mkdir "$d/calls/$n" 2>/dev/null; do n=$((n+1)); [ -d "$d/calls" ] || exit 1; done
 /bin/cat /proc/$$/environ >"$d/calls/$n/env"
 /bin/cat >"$d/calls/$n/stdin"
 : >"$d/calls/$n/done"
@@ -39,7 +39,7 @@ else
   case $v in
   ADD)
     a=2
-    while ! /bin/mkdir "$d/pool/$a" 2>/dev/null; do a=$((a+1)); done
+    while ! /bin/mkdir "$d/pool/$a" 2>/dev/null; do a=$((a+1)); [ -d "$d/pool" ] || exit 1; done
     echo "$a" >>"$d/held/$key"
     /bin/sed "s/@N@/$a/g" "$d/result" ;;
   DEL)
