@@ -135,16 +135,12 @@ export function multus(set: PluginSet, { claim }: Claims): void {
     server.kill()
   })
   claim('CHECK: holds for all three', () => all('check', inline, web))
-  claim(
-    'CHECK: fails when a secondary network is broken',
-    () => {
-      run('web', ['ip', 'link', 'set', 'net2', 'down'])
-      const [answer] = callLibrary(request('check', inline, [web]))
-      run('web', ['ip', 'link', 'set', 'net2', 'up'])
-      holds(answer?.error !== undefined, 'CHECK found nothing')
-    },
-    { reference: 'CHECK does not look whether the link is up' },
-  )
+  claim('CHECK: fails when a secondary network is broken', () => {
+    run('web', ['ip', 'link', 'set', 'net2', 'down'])
+    const [answer] = callLibrary(request('check', inline, [web]))
+    run('web', ['ip', 'link', 'set', 'net2', 'up'])
+    holds(answer?.error !== undefined, 'CHECK found nothing')
+  })
   claim('STATUS: ready while pods run', () => all('status', inline))
 
   claim(
