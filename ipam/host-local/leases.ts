@@ -3,6 +3,7 @@
  * CR LF, the interface name. Before interface names were kept, the container ID alone.
  */
 
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { beginFile, createFile, type Draft, discardFile, nameFile, withDirectory } from '../../lib/store/atomic.js'
 import { isErrno } from '../../lib/sys/errno.js'
@@ -63,11 +64,22 @@ function readLease(path: string, buffer: Uint8Array): Uint8Array | undefined {
   }
 }
 
-/** A lease for `holder` without an address yet. It never shows in `directory`, where the reference would read it. */
+/**
+ * A lease for `holder` without an address yet. It never shows in `directory`, where the reference would read it.
+ * Code 4 for an ID that would not be read whole again.
+ */
 export function draftLease(directory: string, side: string, holder: Holder): Draft {
+  const content = encodeUtf8(formatHolder(holder))
+  if (content.length > LONGEST) {
+    throw new CniError(
+      ErrorCode.InvalidEnvironment,
+      `invalid CNI_CONTAINERID: it has ${holder.containerId.length} characters`,
+      `a lease has at most ${LONGEST}`,
+    )
+  }
   const draft = withDirectory(side, () => beginFile(`${directory}/lease`, `${side}/lease`))
   try {
-    writeAll(draft.fd, encodeUtf8(formatHolder(holder)), 'a lease')
+    writeAll(draft.fd, content, 'a lease')
     return draft
   } catch (error) {
     discardFile(draft)
