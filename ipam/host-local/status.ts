@@ -1,7 +1,7 @@
 import { CniError, ErrorCode, messageOf } from '../../lib/cni/error.js'
 import type { StatusRequest } from '../../lib/cni/request.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { close, isWritable, open, stat } from '../../lib/sys/file.js'
+import { close, isWritable, open, readLink, stat } from '../../lib/sys/file.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf } from './config.js'
 import { addressOfName, leaseNames, leasePath, openLastReserved } from './leases.js'
 import { capacityOf, formatRangeSet, isGatewayOf, type RangeSet, rangeOf, roundRobin } from './ranges.js'
@@ -64,7 +64,7 @@ function requireWritable(directory: string): boolean {
     } catch (error) {
       throw refuse(messageOf(error))
     }
-    if (kind === undefined && path.lastIndexOf('/') >= 0) continue
+    if (kind === undefined && path.lastIndexOf('/') >= 0 && readLink(path) === undefined) continue
     if (kind !== 'directory') throw refuse(kind === undefined ? 'no such directory' : `${path} is no directory`)
     if (!isWritable(path === '' ? '/' : path)) throw refuse(`${path} is not writable`)
     return path === directory

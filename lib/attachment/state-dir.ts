@@ -2,7 +2,7 @@
 
 import { CniError, ErrorCode } from '../cni/error.js'
 import { directoryOf } from '../store/atomic.js'
-import { isWritable, stat } from '../sys/file.js'
+import { isWritable, readLink, stat } from '../sys/file.js'
 
 const DEFAULT = '/run/flatnet'
 
@@ -20,7 +20,10 @@ export function refuseStateDir({ stateDir }: { readonly stateDir?: string }): vo
 /** For STATUS: code 50 where nothing can be written there. */
 export function requireStateDir(path: string): void {
   let existing = path
-  while (stat(existing) === undefined && existing !== '/') existing = directoryOf(existing)
+  // A link that leads nowhere is there all the same.
+  while (stat(existing) === undefined && readLink(existing) === undefined && existing !== '/') {
+    existing = directoryOf(existing)
+  }
   if (stat(existing)?.kind === 'directory' && isWritable(existing)) return
   throw new CniError(
     ErrorCode.NotAvailable,

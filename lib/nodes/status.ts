@@ -1,9 +1,9 @@
 /** STATUS for the node: whether the next ADD would fail, and why. Changes nothing. */
 
+import { requireStateDir } from '../attachment/state-dir.js'
 import { CniError, ErrorCode, isCniError, messageOf } from '../cni/error.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { isErrno } from '../sys/errno.js'
-import { isWritable, stat } from '../sys/file.js'
 import { findRival, isDeviceOf, isUnfinished, networkOfDevice, rivalError } from './device.js'
 import { readFacts } from './facts.js'
 import { wish } from './plan.js'
@@ -16,7 +16,7 @@ export function requireReady(netlink: Netlink, mode: Mode, network: string, conf
     const settings = readSettings(mode, network, config)
     const source = tableSource(network, config)
     const { nodes } = loadTable(network, source)
-    requireWritable(settings.stateDir)
+    requireStateDir(settings.stateDir)
     const facts = readFacts(netlink)
     const { device } = wish(nodes, facts, settings, source)
     if (device === undefined) return
@@ -39,18 +39,6 @@ export function requireReady(netlink: Netlink, mode: Mode, network: string, conf
       throw new CniError(ErrorCode.NotAvailable, error.message, error.details)
     }
     throw error
-  }
-}
-
-function requireWritable(stateDir: string): void {
-  for (let path = stateDir; ; path = path.slice(0, path.lastIndexOf('/'))) {
-    if (path !== '' && stat(path) === undefined) continue
-    if (isWritable(path === '' ? '/' : path)) return
-    throw new CniError(
-      ErrorCode.NotAvailable,
-      `cannot write to ${path} (stateDir is ${stateDir})`,
-      'set another "stateDir"',
-    )
   }
 }
 

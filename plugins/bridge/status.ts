@@ -1,11 +1,10 @@
 /** STATUS: fails only for what would make the next ADD fail. */
 
+import { requireStateDir } from '../../lib/attachment/state-dir.js'
 import { findDelegate } from '../../lib/cni/delegate.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { StatusRequest } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
-import { directoryOf } from '../../lib/store/atomic.js'
-import { isWritable, stat } from '../../lib/sys/file.js'
 import { type BridgeConfig, settingsOf, stateDirOf } from './config.js'
 import { requireRules } from './ruleset.js'
 
@@ -29,13 +28,6 @@ export function status(request: StatusRequest<BridgeConfig>): void {
   requireStateDir(stateDirOf(request.config))
   requireRules(settings)
   if (ipam !== undefined) findDelegate(ipam, request).run('STATUS')
-}
-
-function requireStateDir(path: string): void {
-  let existing = path
-  while (stat(existing) === undefined && existing !== '/') existing = directoryOf(existing)
-  if (stat(existing)?.kind === 'directory' && isWritable(existing)) return
-  throw notAvailable(`stateDir "${path}" cannot be written`, `${existing} is no directory, or is read-only`)
 }
 
 function notAvailable(message: string, details: string): CniError {
