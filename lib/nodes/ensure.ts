@@ -1,5 +1,6 @@
 /** What ADD, GC and `flatnet sync` do to the node: apply the table, or find that it stands applied. */
 
+import { stateDirOf } from '../attachment/state-dir.js'
 import { CniError, ErrorCode, messageOf } from '../cni/error.js'
 import type { AddRequest } from '../cni/request.js'
 import type { Result } from '../cni/result.js'
@@ -9,7 +10,7 @@ import { warn } from '../sys/log.js'
 import { enableForwarding } from '../sysctl/forwarding.js'
 import { type Application, applyTable } from './apply.js'
 import { stillStands } from './confirm.js'
-import { DEFAULT_STATE_DIR, type Mode, type NodesConfig, readSettings, settingsKey } from './settings.js'
+import { type Mode, type NodesConfig, readSettings, settingsKey } from './settings.js'
 import { loadTable, type Stdin, tableSource } from './source.js'
 import { hereIs, locked, readStamp, removeStamp, type Stamp, stateDirectory } from './state.js'
 import { sweepUnclaimed } from './sweep.js'
@@ -77,6 +78,6 @@ export function collectNodes(netlink: Netlink, mode: Mode, network: string, conf
     // Without a table nobody knows which of this network's entries are stale.
     warn(`GC leaves the entries of network ${network} as they are: ${messageOf(error)}`)
   }
-  const swept = sweepUnclaimed(netlink, config.stateDir ?? DEFAULT_STATE_DIR)
+  const swept = sweepUnclaimed(netlink, stateDirOf(config))
   if (swept > 0) warn(`GC removed ${swept} routes and rules of ours that no network claims`)
 }

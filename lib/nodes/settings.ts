@@ -1,6 +1,8 @@
 /** The configuration keys of both plugins, checked and with their defaults. */
 
+import { refuseStateDir, stateDirOf } from '../attachment/state-dir.js'
 import type { NetworkConfig } from '../cni/config.js'
+import { refuseInterfaceName } from '../cni/environment.js'
 import { CniError, ErrorCode } from '../cni/error.js'
 import { hasHostBits, type Prefix, parsePrefix } from '../ip/prefix.js'
 import { VXLAN_PORT } from './identity.js'
@@ -48,14 +50,13 @@ export interface Settings {
   readonly overlay: OverlaySettings | undefined
 }
 
-export const DEFAULT_STATE_DIR = '/run/flatnet'
-
 /** Throws code 7 for what the schema cannot say. */
 export function readSettings(mode: Mode, network: string, config: Partial<NodesConfig>): Settings {
+  refuseStateDir(config)
   return {
     network,
     mode,
-    stateDir: config.stateDir ?? DEFAULT_STATE_DIR,
+    stateDir: stateDirOf(config),
     nodeName: config.nodeName,
     clusterCIDRs: (config.clusterCIDRs ?? []).map(parseClusterCIDR),
     direct: mode === 'host-gw' || config.directRouting === true,
@@ -64,6 +65,13 @@ export function readSettings(mode: Mode, network: string, config: Partial<NodesC
 }
 
 function readOverlay({ vni = 1, port = VXLAN_PORT, device, txChecksum = 'auto', mtu = 0 }: Partial<NodesConfig>) {
+  const refused = device === undefined ? undefined : refuseInterfaceName(device)
+  if (refused !== undefined) {
+    throw new CniError(
+      ErrorCode.InvalidConfig,
+      `invalid configuration: "/device" ${JSON.stringify(device)} is no link name: ${refused}`,
+    )
+  }
   return { vni, port, device: device ?? `flat.${vni}`, txChecksum, mtu: mtu === 0 ? undefined : mtu }
 }
 

@@ -1,11 +1,11 @@
 /** Where the table of nodes comes from, and whether it is still the one that was applied. */
 
+import { stateDirOf } from '../attachment/state-dir.js'
 import { CniError, ErrorCode, messageOf } from '../cni/error.js'
 import { wallClock } from '../sys/clock.js'
 import { readText, stat } from '../sys/file.js'
 import { decodeUtf8, sha256Hex } from '../sys/text.js'
 import type { NodesConfig } from './settings.js'
-import { DEFAULT_STATE_DIR } from './settings.js'
 import { type Node, parseTable } from './table.js'
 
 export type TableSource =
@@ -41,7 +41,7 @@ export function tableSource(network: string, config: Partial<NodesConfig>, stdin
     )
   }
   if (config.nodes !== undefined) return { inline: config.nodes, stdin }
-  return { file: config.nodesFile ?? `${config.stateDir ?? DEFAULT_STATE_DIR}/${network}/nodes.json` }
+  return { file: config.nodesFile ?? `${stateDirOf(config)}/${network}/nodes.json` }
 }
 
 /** Where a pointer into the table points: ` in <file>`, or nothing for the configuration. */
