@@ -72,7 +72,9 @@ export class Attachment {
       `ip link set ${this.ifName} up`,
       `ip route add default via 10.88.0.1`,
       `ip -6 route add default via fd00:88::1`,
+      settled(six, this.ifName),
     )
+    host.sh(settled('fd00:88::1', BRIDGE))
     this.prevResult = this.context.shape({
       interfaces: [
         { name: BRIDGE, mac: host.link(BRIDGE).address },
@@ -163,4 +165,10 @@ function raise(config: Json, path: string, by: number): void {
   const last = keys.pop() ?? ''
   const holder = keys.reduce((inner: Json, key) => inner?.[key], config)
   if (holder !== undefined && holder !== null) holder[last] = Number(holder[last] ?? 1) + by
+}
+
+/** A line that waits for an address to be in use: the kernel does that some time after a link has its carrier. */
+function settled(address: string, link: string): string {
+  const there = `ip -6 route show table local dev ${link} | grep -q '${address} '`
+  return `n=0; until ${there} || [ $n -gt 200 ]; do n=$((n+1)); sleep 0.01; done`
 }

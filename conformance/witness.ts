@@ -42,6 +42,11 @@ export async function eventually(what: string, holds: () => boolean, seconds = 5
   }
 }
 
+/** Waits until an address answers: one that is looked for duplicates of may take two seconds. */
+export async function answers(from: Netns, address: string): Promise<void> {
+  await eventually(`${address} answers ${from.name}`, () => from.ping(address), 6)
+}
+
 /** Whether the node has no veth whose other end is gone with its namespace. */
 export async function linksSettled(context: Context, names: readonly string[]): Promise<void> {
   await eventually('links of a removed namespace go', () => {
@@ -127,14 +132,9 @@ export function readOnly(context: Context, path: string): () => void {
   return undo
 }
 
-/** A file system of `size` over a directory, with every byte and inode taken. */
-export function full(context: Context, path: string): () => void {
-  mount('-t', 'tmpfs', '-o', 'size=32k,nr_inodes=64,mode=0755', 'full', path)
-  spawnSync('sh', [
-    '-c',
-    `i=0; while [ $i -lt 80 ]; do cat /dev/zero >"$0/filler$i" 2>/dev/null || :; i=$((i+1)); done`,
-    path,
-  ])
+/** A small file system over a directory, until the returned function is called or the case ends. */
+export function small(context: Context, path: string): () => void {
+  mount('-t', 'tmpfs', '-o', 'size=64k,nr_inodes=64,mode=0755', 'small', path)
   let there = true
   const undo = () => {
     if (there) unmount(path)
@@ -142,6 +142,13 @@ export function full(context: Context, path: string): () => void {
   }
   context.cleanup(undo)
   return undo
+}
+
+/** Takes every byte and inode that a small file system has left. */
+export function fill(path: string): void {
+  const script = `cd "$0"; cat /dev/zero >filler 2>/dev/null; i=0
+while : 2>/dev/null >"filler$i" && [ $i -lt 100 ]; do i=$((i+1)); done`
+  spawnSync('sh', ['-c', script, path])
 }
 
 /** A pseudo-random number generator with a seed, so that a failure comes again. */

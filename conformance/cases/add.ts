@@ -6,7 +6,7 @@ import type { Answer } from '../call.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
-import { addressesIn, addressesOf, gatewaysIn, routesTo } from '../witness.js'
+import { addressesIn, addressesOf, answers, gatewaysIn, routesTo } from '../witness.js'
 
 interface Stage {
   readonly name: string
@@ -122,7 +122,7 @@ export const cases: Case[] = [
     duty: ['IF'],
     claim: 'a second ADD without a DEL is an error, and the first attachment still works',
     needs: { link: true },
-    run(context) {
+    async run(context) {
       const one = context.attachment()
       const result = one.added()
       const link = one.netns.link(one.ifName)
@@ -130,7 +130,7 @@ export const cases: Case[] = [
       same(one.netns.link(one.ifName)?.ifindex, link.ifindex, `index of ${one.ifName}`)
       one.result = result
       if (context.since('0.4.0')) ok0(one.check())
-      for (const gateway of gatewaysIn(result)) check(one.netns.ping(gateway), `${gateway} still answers`)
+      for (const gateway of gatewaysIn(result)) await answers(one.netns, gateway)
     },
   },
   {
@@ -196,13 +196,13 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['IF'],
     claim: 'packets go to and fro between the container and its gateway when ADD has returned',
-    run(context) {
+    async run(context) {
       const one = context.attachment()
       const gateways = gatewaysIn(one.added())
       const addresses = addressesOf(one.netns, one.ifName)
       if (gateways.length === 0 && addresses.length === 0) context.skip('there is no address to send to')
       const local = gateways.length > 0 ? gateways : addresses.map((address) => address.split('/')[0] ?? '')
-      for (const address of local) check(one.netns.ping(address), `${address} answers the container`)
+      for (const address of local) await answers(one.netns, address)
     },
   },
   {
@@ -212,7 +212,7 @@ export const cases: Case[] = [
     duty: ['IF'],
     claim: 'one container has two interfaces in one network, and deleting one leaves the other',
     needs: { link: true },
-    run(context) {
+    async run(context) {
       const first = context.attachment()
       const second = context.attachment({ containerId: first.containerId, ifName: 'eth1', netns: first.netns })
       first.added()
@@ -221,7 +221,7 @@ export const cases: Case[] = [
       check(first.netns.link(first.ifName) === undefined, `${first.ifName} is gone`)
       check(second.netns.link('eth1')?.flags.includes('UP'), 'eth1 is there and up')
       if (context.since('0.4.0')) ok0(second.check())
-      for (const gateway of gateways) check(second.netns.ping(gateway), `${gateway} answers through eth1`)
+      for (const gateway of gateways) await answers(second.netns, gateway)
     },
   },
   {

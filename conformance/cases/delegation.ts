@@ -84,9 +84,12 @@ export const cases: Case[] = [
     run(context) {
       const { bin } = context.fake
       const one = context.attachment()
-      err(one.add({ path: context.bin, env: { PATH: `${bin}:/usr/bin:/bin:/usr/sbin:/sbin` } }))
-      err(one.add({ path: context.bin, shell: `cd ${bin}` }))
-      same(context.fake.verbs(), [], 'verbs of a delegate outside CNI_PATH')
+      for (const outside of [{ env: { PATH: `${bin}:/usr/bin:/bin:/usr/sbin:/sbin` } }, { shell: `cd ${bin}` }]) {
+        err(one.add({ path: context.bin, ...outside }))
+        same(context.fake.verbs(), [], 'verbs of a delegate outside CNI_PATH')
+        done(one.del())
+        context.fake.forget()
+      }
       const empty = context.temp('empty')
       one.added({ path: `${context.bin}:${empty}:/there/is/none:${bin}` })
     },
@@ -228,6 +231,7 @@ export const cases: Case[] = [
       for (const code of [11, 50, 100, 4711]) {
         context.fake.fails('ADD', code)
         err(one.add(), code)
+        done(one.del())
       }
     },
   },
