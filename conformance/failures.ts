@@ -2,8 +2,12 @@
 
 import type { Answer } from './call.js'
 import type { Context } from './context.js'
+import { isObject } from './json.js'
 
-/** Answers to calls that must fail: environment, input, name, version, namespace, prevResult, meaning. */
+/**
+ * Answers to calls that must fail: environment, input, name, version, namespace, prevResult, meaning. Calls that
+ * succeeded are not among them: whether they may is the question of other cases.
+ */
 export function failures(t: Context): Answer[] {
   const attachment = t.attachment()
   const answers = [
@@ -16,12 +20,16 @@ export function failures(t: Context): Answer[] {
   ]
   // An IPAM plugin has no business in the container.
   if (t.plugin.kind !== 'ipam') answers.push(attachment.add({ netns: '/run/netns/no-such-namespace' }))
-  return answers
+  return answers.filter(hasFailed)
+}
+
+function hasFailed({ status, json }: Answer): boolean {
+  return status !== 0 || (isObject(json) && 'code' in json)
 }
 
 /** Failures of calls whose configuration could be read, so that the plugin knows the version. */
 export function configuredFailures(t: Context): Answer[] {
-  return configured(t, t.attachment())
+  return configured(t, t.attachment()).filter(hasFailed)
 }
 
 function configured(t: Context, attachment: ReturnType<Context['attachment']>): Answer[] {

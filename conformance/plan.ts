@@ -8,6 +8,8 @@ import { atLeast } from './version.js'
 export interface Candidate {
   readonly plugin: Descriptor
   readonly versions: readonly string[]
+  /** Directory of its executable, where that is not the run's. */
+  readonly bin?: string
 }
 
 export interface Point {

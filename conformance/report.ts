@@ -95,20 +95,20 @@ export function page({ bin, date, kernel, seconds, plugins, outcomes, untested }
     const told = own.filter(({ verdict }) => verdict === 'fail' || verdict === 'waived' || verdict === 'skipped')
     const details = told.map(
       (one) =>
-        `<pre><b class="${one.verdict}">${one.plugin} ${one.version} ${one.id}</b> ${escape(one.reason ?? '')}</pre>`,
+        `<pre><b class="${one.verdict}">${one.plugin} ${one.version} ${one.id}</b> ${escaped(one.reason ?? '')}</pre>`,
     )
     const more =
       told.length === 0 ? '' : `<details><summary>${told.length} to look at</summary>${details.join('')}</details>`
-    const claims = [...new Set(own.map(({ claim }) => claim))].map(escape).join('<br>')
-    return `<tr id="${id}"><td>${id}</td><td>${first?.level}</td><td>${escape(first?.section ?? '')}</td><td>${claims}${more}</td>${cells.join('')}</tr>`
+    const claims = [...new Set(own.map(({ claim }) => claim))].map(escaped).join('<br>')
+    return `<tr id="${id}"><td>${id}</td><td>${first?.level}</td><td>${escaped(first?.section ?? '')}</td><td>${claims}${more}</td>${cells.join('')}</tr>`
   })
   const total = [...countBy(outcomes, () => '')][0]?.[1] ?? { pass: 0, fail: 0, waived: 0, skipped: 0 }
   const totals = VERDICTS.map((verdict) => `<span class="${verdict}">${total[verdict]} ${verdict}</span>`).join(', ')
-  const not = Object.entries(untested).map(([id, reason]) => `<tr><td>${id}</td><td>${escape(reason)}</td></tr>`)
+  const not = Object.entries(untested).map(([id, reason]) => `<tr><td>${id}</td><td>${escaped(reason)}</td></tr>`)
   return `<!doctype html><meta charset="utf-8"><title>CNI conformance</title><style>${STYLE}</style>
-<h1>CNI conformance of ${escape(bin)}</h1>
-<p>${totals}. ${escape(date)}, kernel ${escape(kernel)}, ${Math.round(seconds)} s.</p>
-<table><tr><th>requirement<th>level<th>section<th>claim${names.map((name) => `<th class="c">${escape(name)}`).join('')}</tr>
+<h1>CNI conformance of ${escaped(bin)}</h1>
+<p>${totals}. ${escaped(date)}, kernel ${escaped(kernel)}, ${Math.round(seconds)} s.</p>
+<table><tr><th>requirement<th>level<th>section<th>claim${names.map((name) => `<th class="c">${escaped(name)}`).join('')}</tr>
 ${rows.join('\n')}
 </table>
 <h2>Not tested from outside</h2>
@@ -116,6 +116,6 @@ ${rows.join('\n')}
 `
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }

@@ -80,7 +80,12 @@ function run(worker: ChildProcess, point: Point, bin: string): Promise<Report> {
   const seconds = point.case.timeout ?? 30
   const order: Order = {
     id: point.case.id,
-    subject: { plugin: point.candidate.plugin, bin, version: point.version, versions: point.candidate.versions },
+    subject: {
+      plugin: point.candidate.plugin,
+      bin: point.candidate.bin ?? bin,
+      version: point.version,
+      versions: point.candidate.versions,
+    },
   }
   return new Promise((resolve) => {
     const ended = () =>
