@@ -46,7 +46,11 @@ t.test('a descriptor with a member that is unknown, bad or missing is refused by
   t.throws(() => readDescriptor({ type: 'x/y', kind: 'chained', config: {} }), /bad type/)
 })
 
-function outcome(verdict: 'pass' | 'fail' | 'skipped', level: Case['level'] = 'MUST', waivers = [] as never[]): Outcome {
+function outcome(
+  verdict: 'pass' | 'fail' | 'skipped',
+  level: Case['level'] = 'MUST',
+  waivers = [] as never[],
+): Outcome {
   const point = { case: { ...one, level }, candidate: { plugin: bridge, versions }, version: '1.1.0' }
   return outcomeOf(point, { verdict, milliseconds: 1, ...(verdict === 'pass' ? {} : { reason: 'why\nand' }) }, waivers)
 }
