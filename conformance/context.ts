@@ -55,8 +55,7 @@ export class Context {
     this.executable = join(bin, plugin.type)
     this.version = version
     this.versions = versions
-    this.host = this.netns('host')
-    this.host.run('ip', 'link', 'set', 'lo', 'up')
+    this.host = this.netns('host', { loopback: true })
     if (plugin.prepare !== undefined) this.host.sh(...plugin.prepare)
     this.fake = new Fake(directory, FAKE_IPAM, poolResult(version))
   }
@@ -68,8 +67,8 @@ export class Context {
   }
 
   /** Another namespace; it is part of every snapshot from then on. */
-  netns(label = 'container'): Netns {
-    const netns = Netns.create(label)
+  netns(label = 'container', options: { loopback?: boolean } = {}): Netns {
+    const netns = Netns.create(label, options)
     let name = label
     for (let n = 2; this.#namespaces[name] !== undefined; n++) name = `${label}.${n}`
     this.#namespaces[name] = netns

@@ -20,12 +20,16 @@ export class Netns {
     this.path = `${NETNS}/${name}`
   }
 
-  /** A fresh namespace; `lo` is down, as the kernel makes it. */
-  static create(label: string): Netns {
+  /** A fresh namespace; `lo` is down, as the kernel makes it, unless it is to be up. */
+  static create(label: string, { loopback = false } = {}): Netns {
     const netns = new Netns(`${label}-${++made}`)
     mkdirSync(NETNS, { recursive: true })
     closeSync(openSync(netns.path, 'w'))
-    const { status, stderr } = spawnSync('unshare', [`--net=${netns.path}`, 'true'], { encoding: 'utf8' })
+    const { status, stderr } = spawnSync(
+      'unshare',
+      [`--net=${netns.path}`, ...(loopback ? ['ip', 'link', 'set', 'lo', 'up'] : ['true'])],
+      { encoding: 'utf8' },
+    )
     if (status !== 0) throw new Error(`cannot make a network namespace: ${stderr}`)
     return netns
   }

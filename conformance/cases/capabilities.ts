@@ -198,6 +198,21 @@ export const cases: Case[] = [
     },
   },
   {
+    id: 'CAP-08',
+    section: 'CV',
+    level: 'SHOULD',
+    duty: ['P'],
+    needs: { capabilities: ['dns'] },
+    claim: 'The capability dns replaces the DNS of the result',
+    run(context) {
+      const dns = context.plugin.capabilities?.['dns']
+      const result = context.attachment().added({ config: { runtimeConfig: { dns } } })
+      same(result.dns?.nameservers, dns.servers, 'nameservers')
+      same(result.dns?.search, dns.searches, 'search')
+      same(result.dns?.options, dns.options, 'options')
+    },
+  },
+  {
     id: 'CAP-03',
     section: 'CV',
     level: 'SHOULD',

@@ -383,6 +383,21 @@ export const cases: Case[] = [
     },
   },
   {
+    id: 'RTM-25',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['P'],
+    claim: 'Where the file of the namespace is gone, DEL with an empty CNI_NETNS succeeds, with the result and without',
+    run(t) {
+      for (const prevResult of [true, false]) {
+        const attachment = t.attachment()
+        attachment.added()
+        attachment.netns.remove()
+        ok0(attachment.del({ netns: '', ...(prevResult ? {} : { config: { prevResult: undefined } }) }))
+      }
+    },
+  },
+  {
     id: 'RTM-27',
     section: 'LIB',
     level: 'DF',

@@ -18,7 +18,7 @@ function refusesInput(t: Context, inputs: Record<string, string | Buffer>, ...co
   t.unchanged(before, 'stdin that is no configuration changes nothing')
 }
 
-const STRANGE: readonly Json[] = [null, 0, -1, '', 'x', true, [], [null], {}, [[]], [{}], { x: null }]
+const STRANGE: readonly Json[] = [null, -1, 'x', [], [null], {}, [{}]]
 
 export const cases: Case[] = [
   {
@@ -209,7 +209,7 @@ export const cases: Case[] = [
       }
       for (const [key, names] of Object.entries(members)) {
         for (const name of names) {
-          for (const value of STRANGE) {
+          for (const value of [null, 'x', [null], [{}]]) {
             const base = isObject(config[key]) ? config[key] : {}
             const stdin = JSON.stringify({ ...config, [key]: { ...base, [name]: value } })
             const answer = attachment.call('ADD', { stdin })
