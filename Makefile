@@ -2,6 +2,7 @@
 
 BINDIR  ?= /opt/cni/bin
 DESTDIR ?=
+BIN     ?= bin
 NODE    ?= node
 CARGO   ?= cargo
 HOST    := lib/host/target/release
@@ -12,7 +13,7 @@ SOURCES := $(shell find lib plugins ipam \( -path lib/host -o -path lib/testing 
              \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print 2>/dev/null)
 TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
 
-.PHONY: all build test unit netns test-vm conformance-runtimes demo bench lint fmt check install clean help prerequisites
+.PHONY: all build test unit netns test-vm conformance conformance-mutants conformance-runtimes demo bench lint fmt check install clean help prerequisites
 .DELETE_ON_ERROR:
 
 all: build
@@ -81,6 +82,12 @@ test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packe
 	@scripts/prerequisites.sh vm
 	@scripts/vm/prepare.sh
 	@scripts/vm/boot.sh
+
+conformance: $(if $(filter bin,$(BIN)),build) build/js/.tests ## The specification, requirement by requirement (BIN=/opt/cni/bin, ARGS=--strict)
+	@$(NODE) build/js/conformance/main.js --bin "$(BIN)" $(ARGS)
+
+conformance-mutants: build build/js/.tests ## Plugins that break one requirement each: is each caught? (ARGS=ENV picks)
+	@$(NODE) build/js/conformance/mutants/main.js bin $(ARGS)
 
 conformance-runtimes: build ## cnitool, libcni, Multus and containerd, with ours and the reference plugins (ARGS=cnitool picks)
 	@conformance/runtimes/prepare.sh
