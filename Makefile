@@ -115,4 +115,4 @@ clean: ## Remove what was built
 	rm -rf build bin lib/host/target $$(find plugins ipam -name '*.generated.*')
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 30
