@@ -261,6 +261,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'DNS from resolv.conf',
+    recent: true,
     config: { ipam: { ...v4, resolvConf: '/tmp/flatnet-reference-resolv.conf' } },
     setup:
       "printf '# c\\nnameserver 10.0.0.53 # x\\nnameserver fd01::53\\nsearch a b\\nsearch c\\ndomain d\\noptions ndots:5 rotate\\n' >/tmp/flatnet-reference-resolv.conf",
@@ -304,8 +305,8 @@ export const CASES: readonly Case[] = [
   wrong('VLAN below', { vlan: -1, ipam: v4 }),
   wrong('VLAN above', { vlan: 5000, ipam: v4 }),
   wrong('VLAN where the kernel has none', { vlan: 100, ipam: v4 }),
-  wrong('trunk upside down', { vlanTrunk: [{ minID: 20, maxID: 10 }], ipam: v4 }),
-  wrong('trunk with one end', { vlanTrunk: [{ minID: 20 }], ipam: v4 }),
+  wrong('trunk upside down', { vlanTrunk: [{ minID: 20, maxID: 10 }], ipam: v4 }, { recent: true }),
+  wrong('trunk with one end', { vlanTrunk: [{ minID: 20 }], ipam: v4 }, { recent: true }),
   wrong('interface down with addresses', { disableContainerInterface: true, ipam: v4 }, { recent: true }),
   wrong('name too long', { bridge: 'a-name-beyond-15-bytes', ipam: v4 }),
   wrong('bridge that is none', { bridge: 'v1', ipam: v4 }, { setup: 'ip link add v1 type veth peer name v2' }),
