@@ -53,7 +53,7 @@ export class Attachment {
     const six = `fd00:88::${this.number + 1}`
     if (host.link(BRIDGE) === undefined) {
       host.sh(
-        `ip link add ${BRIDGE} type bridge`,
+        `ip link add ${BRIDGE} address 02:00:00:58:00:01 type bridge`,
         // A bridge forwards no IPv6 while it looks for duplicates of its own address.
         `echo 0 >/proc/sys/net/ipv6/conf/${BRIDGE}/accept_dad`,
         `ip addr add 10.88.0.1/24 dev ${BRIDGE}`,
@@ -62,7 +62,8 @@ export class Attachment {
       )
     }
     host.sh(
-      `ip link add ${this.hostEnd} type veth peer name ${this.ifName} netns ${this.netns.path}`,
+      `ip link add ${this.hostEnd} index ${100 + this.number} address ${mac('68', this.number)} type veth \
+        peer name ${this.ifName} index ${1000 + this.number} address ${mac('63', this.number)} netns ${this.netns.path}`,
       `ip link set ${this.hostEnd} master ${BRIDGE} up`,
     )
     this.netns.sh(
@@ -91,6 +92,17 @@ export class Attachment {
       ],
       dns: {},
     })
+  }
+
+  /**
+   * What a runtime's DEL of the whole list does to a chained plugin's link, and the next ADD: another one takes its
+   * place, with the same names, numbers and addresses.
+   */
+  renew(): void {
+    const { host, plugin } = this.context
+    if (plugin.kind !== 'chained') return
+    host.try(['ip', 'link', 'del', this.hostEnd])
+    this.#makeLink()
   }
 
   /** What is sent for a verb: ADD of a chained plugin with the prevResult, CHECK and DEL with the result. */
@@ -171,4 +183,8 @@ function raise(config: Json, path: string, by: number): void {
 function settled(address: string, link: string): string {
   const there = `ip -6 route show table local dev ${link} | grep -q '${address} '`
   return `n=0; until ${there} || [ $n -gt 200 ]; do n=$((n+1)); sleep 0.01; done`
+}
+
+function mac(side: string, number: number): string {
+  return `02:00:00:${side}:${(number >> 8).toString(16).padStart(2, '0')}:${(number & 255).toString(16).padStart(2, '0')}`
 }

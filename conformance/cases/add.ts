@@ -255,6 +255,7 @@ export const cases: Case[] = [
       for (let round = 0; round < 3; round++) {
         one.added()
         ok0(one.del())
+        one.renew()
       }
       context.noResidue(before)
       one.added()

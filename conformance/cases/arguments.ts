@@ -156,6 +156,7 @@ export const cases: Case[] = [
         done(one.add({ args }))
         if (context.since('0.4.0')) ok0(one.check({ args }))
         ok0(one.del({ args }))
+        one.renew()
       }
     },
   },
@@ -170,8 +171,10 @@ export const cases: Case[] = [
       const before = context.snapshot()
       for (const args of ['UNKNOWN=1', 'IgnoreUnknown=0;UNKNOWN=1', 'IgnoreUnknown=false;UNKNOWN=1']) {
         const answer = one.add({ args })
-        if (answer.status === 0) ok0(one.del())
-        else {
+        if (answer.status === 0) {
+          ok0(one.del())
+          one.renew()
+        } else {
           err(answer)
           context.noResidue(before, `after ADD with CNI_ARGS ${args} all is as before`)
         }
@@ -189,6 +192,7 @@ export const cases: Case[] = [
       for (const flag of ['1', 'true', 'True']) {
         done(one.add({ args: `UNKNOWN=x;IgnoreUnknown=${flag}` }))
         ok0(one.del())
+        one.renew()
       }
     },
   },
@@ -216,6 +220,7 @@ export const cases: Case[] = [
           context.noResidue(before, `after ADD with CNI_ARGS ${args} all is as before`)
         }
         ok0(one.del({ args }))
+        one.renew()
         context.noResidue(before, `after ADD and DEL with CNI_ARGS ${args} all is as before`)
       }
     },

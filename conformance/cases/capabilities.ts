@@ -504,6 +504,7 @@ export const cases: Case[] = [
         const answer = one.add({ config: { runtimeConfig: { ...(one.config('ADD').runtimeConfig ?? {}), aliases } } })
         if (answer.status !== 0) err(answer, 7)
         else ok0(one.del())
+        one.renew()
       }
     },
   },
