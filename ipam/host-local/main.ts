@@ -15,6 +15,7 @@ import { status } from './status.js'
 export const { main, delegate } = definePlugin<HostLocalConfig>({
   name: 'host-local',
   schema,
+  usesArgs: true,
   anyNetns: true,
   answersPlugins: true,
   add,

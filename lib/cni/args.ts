@@ -7,9 +7,11 @@
 
 import { CniError, ErrorCode } from './error.js'
 
+const BOOLEANS = ['1', '0', 'true', 'false']
+
 /**
  * The pairs of CNI_ARGS; keys are case-sensitive, the last of equal keys wins. Throws code 4 for what is no
- * pair; with `lenient` (a plugin that reads none of them) leaves it out.
+ * pair, and for an IgnoreUnknown that is no boolean; with `lenient` (a plugin that reads none of them) leaves it out.
  */
 export function parseArgs(text: string, lenient = false): ReadonlyMap<string, string> {
   const pairs = new Map<string, string>()
@@ -18,15 +20,23 @@ export function parseArgs(text: string, lenient = false): ReadonlyMap<string, st
     const at = pair.indexOf('=')
     if (at <= 0) {
       if (lenient) continue
-      throw new CniError(
-        ErrorCode.InvalidEnvironment,
-        `invalid CNI_ARGS: invalid pair ${JSON.stringify(pair)}`,
+      throw invalid(
+        `invalid pair ${JSON.stringify(pair)}`,
         'CNI_ARGS is a list of KEY=value pairs joined by semicolons',
       )
     }
-    pairs.set(pair.slice(0, at), pair.slice(at + 1))
+    const key = pair.slice(0, at)
+    const value = pair.slice(at + 1)
+    if (key === 'IgnoreUnknown' && !lenient && !BOOLEANS.includes(value.toLowerCase())) {
+      throw invalid(`IgnoreUnknown is ${JSON.stringify(value)}`, `IgnoreUnknown is one of ${BOOLEANS.join(', ')}`)
+    }
+    pairs.set(key, value)
   }
   return pairs
+}
+
+function invalid(what: string, how: string): CniError {
+  return new CniError(ErrorCode.InvalidEnvironment, `invalid CNI_ARGS: ${what}`, how)
 }
 
 /** `namespace/name` of the pod, where the runtime said so; otherwise `''`. */

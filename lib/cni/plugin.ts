@@ -52,7 +52,7 @@ const STDIN_LIMIT = 16 << 20
 export function definePlugin<C extends NetworkConfig>(plugin: Plugin<C>): Bundle {
   return {
     main: () => main(plugin),
-    delegate: (env, stdin, raw) => dispatch(plugin, env, stdin, raw),
+    delegate: (env, stdin, raw) => dispatch(plugin, env, stdin, raw, undefined, true),
   }
 }
 
@@ -114,6 +114,7 @@ function dispatch<C extends NetworkConfig>(
   stdin: Uint8Array,
   raw: Json,
   requireNetns: (path: string) => void = () => undefined,
+  delegated = false,
 ): Json | undefined {
   const { name: network, version } = readIdentity(raw)
   requireVersion(env, version)
@@ -123,7 +124,8 @@ function dispatch<C extends NetworkConfig>(
   const request: Request<C> = { command, network, cniVersion: version, config, path, stdin, raw }
   if (command === 'GC') {
     const valid = validAttachments(raw)
-    if (valid === undefined) warn('GC without "cni.dev/valid-attachments": nothing is removed')
+    // Once: where this plugin is another's, that one has said it.
+    if (valid === undefined && !delegated) warn('GC without "cni.dev/valid-attachments": nothing is removed')
     plugin.gc?.({ ...request, valid })
     return undefined
   }

@@ -4,6 +4,8 @@ import { door } from './door.js'
 
 /** One line for the operator. */
 export function warn(message: string): void {
-  const line = door().encode(`flatnet ${door().plugin}: ${message}\n`)
+  const { plugin } = door()
+  const who = plugin === 'flatnet' ? plugin : `flatnet ${plugin}`
+  const line = door().encode(`${who}: ${message}\n`)
   door().sys.write(2, line, line.length)
 }
