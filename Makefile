@@ -78,10 +78,10 @@ fmt: node_modules/.package-lock.json ## Format what can be formatted
 
 check: lint test ## The gate: what CI runs
 
-test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packets
+test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packets, SCTP host ports
 	@scripts/prerequisites.sh vm
 	@scripts/vm/prepare.sh
-	@scripts/vm/boot.sh
+	@scripts/vm/boot.sh stock
 
 conformance: $(if $(filter bin,$(BIN)),build) build/js/.tests ## The specification, requirement by requirement (BIN=/opt/cni/bin, ARGS=--strict)
 	@$(NODE) build/js/conformance/main.js --bin "$(BIN)" $(ARGS)

@@ -37,6 +37,10 @@ case "$1" in
     need ip iproute2
     need busybox busybox-static
     need qemu-system-x86_64 qemu-system-x86
+    need nft nftables
+    need conntrack conntrack
+    need cc gcc
+    need_file /usr/include/stdio.h libc6-dev
     ;;
   test | bench)
     need ip iproute2

@@ -1,14 +1,15 @@
 #!/bin/sh
 # Makes build/vm/vmlinuz and build/vm/initramfs: Debian's stock kernel, fetched and unpacked but not
-# installed, and a root file system of busybox, iproute2, the modules the tests load and the built executables.
+# installed, and a root file system of
+# busybox, iproute2, nft, conntrack, the modules the tests load and the built executables.
 set -eu
 cd "$(dirname "$0")/../.."
 vm=$PWD/build/vm
 root=$vm/root
 
 # Modules the guest may load; what they depend on comes along.
-modules="crc32c_generic bridge br_netfilter 8021q veth vxlan ifb dummy af_packet
-  nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_fib_inet nft_meta_bridge nft_reject_inet nft_limit
+modules="crc32c_generic bridge br_netfilter 8021q veth vxlan ifb dummy af_packet sctp nf_conntrack_netlink
+  nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_redir nft_fib_inet nft_meta_bridge nft_reject_inet nft_limit
   sch_tbf sch_htb sch_ingress sch_fq_codel sch_netem cls_matchall cls_u32 cls_flower act_mirred act_police"
 
 kernel_package() {
@@ -62,9 +63,10 @@ fetch_kernel
 rm -rf "$root"
 mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/run" "$root/tmp" "$root/var/lib" "$root/opt/cni"
 cp "$(command -v busybox)" "$root/bin/busybox"
-for program in ip bridge; do
+for program in ip bridge tc nft conntrack; do
   add_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $program)"
 done
+cc -static -Os -Wall -Wextra -Werror -o "$root/usr/sbin/sctp" scripts/vm/sctp.c
 for release in "$vm"/kernel/lib/modules/*; do
   add_modules "${release##*/}"
 done

@@ -55,9 +55,28 @@ unpod() {
 
 # check NAME: CHECK with what ADD answered.
 check() {
+  with_result "$1" "$1" | cni CHECK "$1"
+}
+
+# with_result CONFIG POD: CONFIG's configuration with what the pod's ADD answered.
+with_result() {
   config=$(cat "/tmp/$1.config")
-  printf '%s, "prevResult": %s }' "${config%\}*}" "$(cat "/tmp/$1.result")" >"/tmp/$1.check"
-  cni CHECK "$1" <"/tmp/$1.check"
+  printf '%s, "prevResult": %s }' "${config%\}*}" "$(cat "/tmp/$2.result")"
+}
+
+# chain POD PLUGIN CONFIG: ADD of another plugin after the pod's own.
+chain() {
+  printf '%s' "$3" >"/tmp/$1.$2.config"
+  with_result "$1.$2" "$1" | cni ADD "$1" "$2"
+}
+
+# unchain POD PLUGIN: its DEL; check_chain POD PLUGIN: its CHECK.
+unchain() {
+  with_result "$1.$2" "$1" | cni DEL "$1" "$2"
+}
+
+check_chain() {
+  with_result "$1.$2" "$1" | cni CHECK "$1" "$2"
 }
 
 # port NAME: the host's end of a pod, by the alias it carries.
@@ -65,9 +84,9 @@ port() {
   on_node ip -o link show type veth | grep "/$1 eth0" | sed 's/^[0-9]*: \([^@]*\)@.*/\1/'
 }
 
-# cni COMMAND POD: one call as a runtime makes it.
+# cni COMMAND POD [PLUGIN]: one call as a runtime makes it, of the plugin that the pod's configuration names.
 cni() {
-  type=$(grep -o '"type": *"[^"]*"' "/tmp/$2.config" | head -n 1 | cut -d '"' -f 4)
+  type=${3:-$(grep -o '"type": *"[^"]*"' "/tmp/$2.config" | head -n 1 | cut -d '"' -f 4)}
   on_node env CNI_COMMAND="$1" CNI_CONTAINERID="$2" CNI_NETNS="/run/netns/$2" CNI_IFNAME=eth0 CNI_PATH=$CNI_BIN \
     $CNI_BIN/"$type"
 }
