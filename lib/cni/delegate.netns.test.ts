@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -20,7 +21,7 @@ function status(path: string, config: object = {}, env: Record<string, string> =
     input,
     env: { CNI_COMMAND: 'STATUS', CNI_PATH: path, PATH: process.env['PATH'] ?? '', ...env },
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 60_000,
   })
   return { status, stderr, input, json: stdout === '' ? undefined : JSON.parse(stdout) }
 }
@@ -91,18 +92,17 @@ t.test('a delegate', { skip: needs('root') }, async (t) => {
     const dir = t.testdir({})
     copyFileSync('/bin/true', join(dir, 'fake'))
     chmodSync(join(dir, 'fake'), 0o755)
-    const busy = (milliseconds: number) => {
-      const holder = `exec 9<>${dir}/fake; sleep ${milliseconds / 1000}`
-      const command = `(${holder}) & sleep 0.1; ${join(BIN, 'bridge')}; status=$?; wait; exit $status`
-      return spawnSync('sh', ['-c', command], {
-        input: JSON.stringify({ cniVersion: '1.1.0', name: 'n', ipam: { type: 'fake' } }),
-        env: { CNI_COMMAND: 'STATUS', CNI_PATH: dir, PATH: process.env['PATH'] ?? '' },
-        encoding: 'utf8',
-        timeout: 20_000,
-      })
+    const busy = async (seconds: number) => {
+      const holder = spawn('sh', ['-c', `exec 9<>${dir}/fake; echo; exec sleep ${seconds} >/dev/null`])
+      await once(holder.stdout, 'data')
+      try {
+        return status(dir)
+      } finally {
+        holder.kill('SIGKILL')
+      }
     }
-    t.equal(busy(400).status, 0)
-    t.match(JSON.parse(busy(4000).stdout), { code: 107, msg: /ETXTBSY/ }, 'for two seconds')
+    t.equal((await busy(0.4)).status, 0)
+    t.match((await busy(60)).json, { code: 107, msg: /ETXTBSY/ }, 'for two seconds')
   })
 
   t.test('of this very build runs in this process, copied or linked', async (t) => {

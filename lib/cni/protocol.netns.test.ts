@@ -8,7 +8,7 @@ import { VERSIONS } from './version.js'
 const attachment = { CNI_CONTAINERID: 'c1', CNI_NETNS: '/nowhere', CNI_IFNAME: 'eth0', CNI_PATH: BIN }
 
 function run(plugin: string, env: Record<string, string>, input: string | Buffer = '') {
-  const { status, stdout, stderr } = spawnSync(join(BIN, plugin), { env, input, encoding: 'utf8', timeout: 20_000 })
+  const { status, stdout, stderr } = spawnSync(join(BIN, plugin), { env, input, encoding: 'utf8', timeout: 60_000 })
   return { status, stderr, json: stdout === '' ? undefined : JSON.parse(stdout) }
 }
 

@@ -356,7 +356,7 @@ export class Cluster {
 /** One shell with all pings at once. */
 function silent(from: Netns, name: string, targets: readonly string[]): string[] {
   const script = targets
-    .map((to) => `(ping -n -c1 -W1 ${to} >/dev/null 2>&1 || ping -n -c1 -W1 ${to} >/dev/null 2>&1 || echo ${to}) &`)
+    .map((to) => `(ping -n -c1 -W3 ${to} >/dev/null 2>&1 || ping -n -c1 -W10 ${to} >/dev/null 2>&1 || echo ${to}) &`)
     .join('\n')
   const { stdout } = from.try(['sh', '-c', `${script}\nwait`])
   return stdout

@@ -21,7 +21,7 @@ export interface Output {
 export interface RunOptions {
   readonly input?: string | Buffer
   readonly env?: Record<string, string>
-  /** Milliseconds; default 30 s. */
+  /** Milliseconds; default two minutes, which only a busy machine needs. */
   readonly timeout?: number
 }
 
@@ -51,7 +51,7 @@ export class Netns {
   }
 
   /** Runs a program inside; its output whatever its status. */
-  try(command: readonly string[], { input, env, timeout = 30_000 }: RunOptions = {}): Output {
+  try(command: readonly string[], { input, env, timeout = 120_000 }: RunOptions = {}): Output {
     const { status, signal, stdout, stderr, error } = spawnSync('nsenter', [`--net=${this.path}`, '--', ...command], {
       input: input ?? '',
       timeout,
@@ -83,8 +83,11 @@ export class Netns {
     return text.trim() === '' ? [] : (JSON.parse(text) as unknown[])
   }
 
-  /** Whether `address` answers; at most `seconds` (default 2) for one packet. */
-  ping(address: string, { seconds = 2, size, from }: { seconds?: number; size?: number; from?: string } = {}): boolean {
+  /** Whether `address` answers; at most `seconds` (default 10) for one packet. */
+  ping(
+    address: string,
+    { seconds = 10, size, from }: { seconds?: number; size?: number; from?: string } = {},
+  ): boolean {
     const extra = [
       ...(size === undefined ? [] : ['-M', 'do', '-s', String(size)]),
       ...(from === undefined ? [] : ['-I', from]),

@@ -24,22 +24,41 @@ export async function serve(netns: Netns, name: string, ...ports: number[]): Pro
   if (child.stdout !== null) await once(child.stdout, 'data')
 }
 
-/** What the server behind address and port says to `from`; `''` where nobody answers within two seconds. */
+/** What the server behind address and port says to `from`; `''` where nobody has after 20 s, which only a busy machine needs. */
 export function ask(from: Netns, address: string, port: number, protocol: 'tcp' | 'udp' = 'tcp'): string {
+  return say(20, from, address, port, protocol)
+}
+
+/** Whether nobody answers: for claims that a way is shut. Two seconds are enough for that. */
+export function isSilent(from: Netns, address: string, port: number, protocol: 'tcp' | 'udp' = 'tcp'): boolean {
+  return say(2, from, address, port, protocol) === ''
+}
+
+function say(seconds: number, from: Netns, address: string, port: number, protocol: 'tcp' | 'udp'): string {
   // dd takes a whole datagram at once, where read would take a byte and lose the rest
   const script = `exec 3<>/dev/${protocol}/${address}/${port} && echo >&3; dd bs=4096 count=1 <&3 2>/dev/null`
-  return from.try(['timeout', '2', 'bash', '-c', script]).stdout.trim()
+  return from.try(['timeout', String(seconds), 'bash', '-c', script]).stdout.trim()
 }
 
 const SENDER = `
-const [address, port, own] = process.argv.slice(1)
+const [address, port, own, patience] = process.argv.slice(1)
 const socket = require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4')
 socket.on('message', (data) => { process.stdout.write(data); process.exit(0) })
 socket.on('error', () => process.exit(1))
-socket.bind(Number(own), () => socket.send('x', Number(port), address))
-setTimeout(() => process.exit(0), 600)`
+const sent = () => setTimeout(() => process.exit(0), Number(patience))
+socket.bind(Number(own), () => socket.send('x', Number(port), address, sent))`
 
 /** As `ask` over UDP, always from the same port: one connection to whoever remembers them. */
 export function askFromPort(from: Netns, own: number, address: string, port: number): string {
-  return from.try([process.execPath, '-e', SENDER, '--', address, String(port), String(own)]).stdout.trim()
+  return sendFromPort(from, own, address, port, 20_000)
+}
+
+/** A datagram that nobody answers. */
+export function sendInVain(from: Netns, own: number, address: string, port: number): void {
+  sendFromPort(from, own, address, port, 0)
+}
+
+function sendFromPort(from: Netns, own: number, address: string, port: number, milliseconds: number): string {
+  const words = [address, port, own, milliseconds].map(String)
+  return from.try([process.execPath, '-e', SENDER, '--', ...words]).stdout.trim()
 }

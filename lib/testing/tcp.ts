@@ -46,7 +46,7 @@ async function exchange(
 ): Promise<{ from: string; bytes: number }> {
   const child = await server(to)
   try {
-    const { stdout, stderr } = from.try([process.execPath, '-e', CLIENT, address, String(size)], { timeout: 15_000 })
+    const { stdout, stderr } = from.try([process.execPath, '-e', CLIENT, address, String(size)], { timeout: 60_000 })
     return stdout === '' ? { from: `no answer: ${stderr}`, bytes: 0 } : JSON.parse(stdout)
   } finally {
     child.kill('SIGKILL')

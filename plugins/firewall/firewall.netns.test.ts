@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { call, type Json, REFERENCE_BIN } from '../../lib/testing/cni.js'
 import { type Netns, needs } from '../../lib/testing/netns.js'
 import { node, OUTSIDE } from '../../lib/testing/node.js'
-import { ask, serve } from '../../lib/testing/peer.js'
+import { ask, isSilent, serve } from '../../lib/testing/peer.js'
 
 const skip = needs('root')
 const FIREWALL = { type: 'firewall' }
@@ -41,10 +41,10 @@ for (const [what, dropping] of [
     await serve(open.netns, 'open', 80)
     outside.batch('route add 10.1.2.0/24 via 192.0.2.1')
     for (const family of [4, 6] as const) {
-      t.equal(ask(shut.netns, OUTSIDE[family], 80), '', 'without firewall nothing passes')
+      t.ok(isSilent(shut.netns, OUTSIDE[family], 80), 'without firewall nothing passes')
       t.match(ask(open.netns, OUTSIDE[family], 80), /^outside sees/, 'with it the container reaches the outside')
     }
-    t.equal(ask(outside, '10.1.2.3', 80), '', 'which does not reach the container')
+    t.ok(isSilent(outside, '10.1.2.3', 80), 'which does not reach the container')
     open.attachment.check()
     if (what !== 'an nftables chain with policy drop') {
       const listed = host.run('iptables', '-S', 'CNI-FORWARD')
@@ -123,8 +123,8 @@ for (const policy of ['open', 'same-bridge', 'isolated'] as const) {
       ['10.1.2.3', OUTSIDE[4]],
       ['fd12::3', OUTSIDE[6]],
     ] as const) {
-      t.equal(ask(c.netns, own, 80) !== '', policy === 'open', 'from another bridge')
-      t.equal(ask(a.netns, own, 80) !== '', policy !== 'isolated', 'from the same bridge')
+      t.ok(policy === 'open' ? ask(c.netns, own, 80) : isSilent(c.netns, own, 80), 'from another bridge')
+      t.ok(policy === 'isolated' ? isSilent(a.netns, own, 80) : ask(a.netns, own, 80), 'from the same bridge')
       t.match(ask(b.netns, far, 80), /^outside sees/, 'to the outside')
       t.match(ask(host, own, 80), /^b sees/, 'from the host')
     }
@@ -134,7 +134,7 @@ for (const policy of ['open', 'same-bridge', 'isolated'] as const) {
       t.match(b.attachment.tryCheck().json, { code: 100 })
       const d = pod('d', [firewall])
       d.attachment.add()
-      t.equal(ask(c.netns, '10.1.2.3', 80), '', 'a flush is repaired by the next ADD')
+      t.ok(isSilent(c.netns, '10.1.2.3', 80), 'a flush is repaired by the next ADD')
       d.attachment.del()
     }
     for (const { attachment } of [a, b, c]) attachment.del({ netns: '' })

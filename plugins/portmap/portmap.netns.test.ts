@@ -2,7 +2,7 @@ import t from 'tap'
 import { call, type Json, REFERENCE_BIN } from '../../lib/testing/cni.js'
 import { Netns, needs } from '../../lib/testing/netns.js'
 import { NODE, node, OUTSIDE } from '../../lib/testing/node.js'
-import { ask, askFromPort, serve } from '../../lib/testing/peer.js'
+import { ask, askFromPort, isSilent, sendInVain, serve } from '../../lib/testing/peer.js'
 import { filesBelow } from '../../lib/testing/pod-network.js'
 
 const skip = needs('root')
@@ -47,14 +47,14 @@ for (const bridged of [0, 1] as const) {
       t.match(ask(client.netns, gateway, 8080), /^server sees/, 'and by the gateway')
       t.match(ask(client.netns, NODE[family], 5353, 'udp'), /^server sees/, 'and over UDP')
       t.equal(ask(server.netns, NODE[family], 8080), `server sees ${gateway}`, 'from the pod itself')
-      t.equal(ask(outside, NODE[family], 8081), '', 'another port is not mapped')
+      t.ok(isSilent(outside, NODE[family], 8081), 'another port is not mapped')
       t.not(ask(client.netns, NODE[family], 8080), `server sees ${own}0`)
     }
     t.equal(ask(host, '127.0.0.1', 8080), 'server sees 10.1.2.1', 'from the host by 127.0.0.1')
     server.attachment.check()
     server.attachment.del({ netns: '' })
     server.attachment.del({ netns: '' })
-    t.equal(ask(outside, NODE[4], 8080), '', 'DEL ends it')
+    t.ok(isSilent(outside, NODE[4], 8080), 'DEL ends it')
     t.equal(ruleset(), '', 'and leaves nothing in nftables')
     t.equal(host.run('sysctl', '-n', 'net.ipv4.conf.cni0.route_localnet').trim(), '0')
     client.attachment.del()
@@ -86,7 +86,7 @@ t.test('127/8 of the host stays shut to those on the bridge', { skip }, async (t
   netns.run('sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1')
   netns.run('ip', 'route', 'add', '127.0.0.1/32', 'via', '10.1.2.1', 'src', '10.1.2.2')
   t.equal(host.run('sysctl', '-n', 'net.ipv4.conf.cni0.route_localnet').trim(), '1')
-  t.equal(ask(netns, '127.0.0.1', 9000), '', 'with the guard nobody answers')
+  t.ok(isSilent(netns, '127.0.0.1', 9000), 'with the guard nobody answers')
   host.run('nft', 'flush', 'chain', 'inet', 'flatnet-portmap', 'guard')
   t.match(ask(netns, '127.0.0.1', 9000), /^host sees/, 'it is the guard that shuts it')
 })
@@ -148,7 +148,7 @@ t.test('a client that keeps sending datagrams sees a mapping come, change and go
       .split('\n')
       .filter((line) => line.includes('dport=53 ')).length
   outside.batch('addr add 198.51.100.1/32 dev lo')
-  askFromPort(host, 4445, '192.0.2.9', 53)
+  sendInVain(host, 4445, '192.0.2.9', 53)
   const before = other()
   first.attachment.del()
   t.match(send(), /^host sees/, 'DEL')
@@ -171,14 +171,14 @@ t.test('snat, masqAll and conditions say whose source address is replaced, and w
   }
   t.equal(ask(outside, NODE[4], 1001), 'it sees 10.1.2.1', 'masqAll')
   t.equal(ask(outside, NODE[4], 1002), 'it sees 192.0.2.9', 'snat false')
-  t.equal(ask(host, '127.0.0.1', 1002), '', 'snat false: not by 127.0.0.1')
-  t.equal(ask(outside, NODE[4], 1003), '', 'conditions of iptables are not met')
+  t.ok(isSilent(host, '127.0.0.1', 1002), 'snat false: not by 127.0.0.1')
+  t.ok(isSilent(outside, NODE[4], 1003), 'conditions of iptables are not met')
   t.equal(ask(outside, NODE[6], 1003), 'it sees 2001:db8::9', 'nor asked for in IPv6')
   t.equal(ask(outside, NODE[4], 1004), 'it sees 192.0.2.9', "conditions in nft's words are met")
   outside.run('ip', 'route', 'replace', '192.0.2.1/32', 'dev', 'eth0', 'src', '192.0.2.10')
   t.equal(ask(outside, NODE[4], 1003), 'it sees 192.0.2.10')
-  t.equal(ask(outside, NODE[4], 1004), '')
-  t.equal(ask(plain.netns, NODE[4], 1003), '', 'another interface')
+  t.ok(isSilent(outside, NODE[4], 1004))
+  t.ok(isSilent(plain.netns, NODE[4], 1003), 'another interface')
   for (const conditionsV4 of [
     ['-p', 'tcp'],
     ['-m', 'mark'],
