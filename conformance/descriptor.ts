@@ -41,6 +41,8 @@ export interface Descriptor {
   readonly perAttachment?: readonly string[]
   /** Dotted paths of numbers in `config`, or members it lacks (counted from 1), that no two networks may share. */
   readonly perNetwork?: readonly string[]
+  /** An IPAM plugin that promises not to give an address away again at once. */
+  readonly roundRobin?: true
   /** A command for the host's namespace that undoes something of an attachment, so that CHECK must fail. */
   readonly spoil?: readonly string[]
 }
@@ -64,6 +66,7 @@ const MEMBERS: Record<keyof Descriptor, (value: Json) => boolean> = {
   faults: (value) => isObject(value) && Object.values(value).every(isObject),
   perAttachment: isStrings,
   perNetwork: isStrings,
+  roundRobin: (value) => value === true,
   spoil: isStrings,
 }
 

@@ -71,6 +71,7 @@ export const PLUGINS: readonly Descriptor[] = [
     ],
     state: ['/var/lib/cni/networks'],
     stateKey: 'ipam.dataDir',
+    roundRobin: true,
   },
   {
     type: 'loopback',

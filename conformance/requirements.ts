@@ -51,7 +51,6 @@ export const UNTESTED: Readonly<Record<string, string>> = {
   ...all('an outage that harms running containers cannot be brought about without knowing the plugin', ['STA-03']),
   ...all('takes as long as the four minutes a caller waits', ['RTM-41']),
   ...all('needs the release before this one', ['ROB-42']),
-  ...all('a fault that passes cannot be brought about without knowing the plugin; a held lock is ROB-23', ['ERR-06']),
 }
 
 /** Requirements that have neither a case nor a reason. */

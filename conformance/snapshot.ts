@@ -14,26 +14,31 @@ export interface Difference {
   readonly come: readonly string[]
 }
 
-const SECTIONS: Record<string, string> = {
-  link: 'ip -j -d addr show',
-  neigh: 'ip -j neigh show nud permanent; ip -j neigh show proxy',
-  fdb: 'bridge -j fdb show 2>/dev/null | tr -d "\\n"',
-  route4: 'ip -j -d -4 route show table all',
-  route6: 'ip -j -d -6 route show table all',
-  rule4: 'ip -j -4 rule show',
-  rule6: 'ip -j -6 rule show',
-  nft: 'nft -j list ruleset 2>/dev/null',
-  qdisc: 'tc qdisc show 2>/dev/null',
-  filter: `for l in $(tc qdisc show 2>/dev/null | sed -n 's/^qdisc \\(ingress\\|clsact\\|htb\\|prio\\).* dev \\([^ ]*\\).*/\\2/p' | sort -u); do
-  for p in root ingress egress; do tc filter show dev $l $p 2>/dev/null | sed "s/^/$l $p /"; done; tc class show dev $l | sed "s/^/$l /"; done`,
-  sysctl: `cd /proc/sys/net && grep -s . ipv4/ip_forward ipv4/conf/*/forwarding ipv4/conf/*/route_localnet \\
-  ipv4/conf/*/rp_filter ipv4/conf/*/arp_notify ipv4/conf/*/proxy_arp ipv4/conf/*/arp_ignore ipv4/conf/*/accept_local \\
-  ipv6/conf/*/forwarding ipv6/conf/*/disable_ipv6 ipv6/conf/*/accept_ra ipv6/conf/*/accept_dad ipv6/conf/*/proxy_ndp \\
-  ipv6/conf/*/keep_addr_on_down bridge/* ipv4/ip_unprivileged_port_start; true`,
-}
-const SCRIPT = Object.entries(SECTIONS)
-  .map(([name, command]) => `echo; echo '@@ ${name}'; (${command})`)
-  .join('\n')
+/** What the programs print, a program for as much as it can tell: a snapshot is taken thousands of times. */
+const SCRIPT = `echo '@@ ip'
+ip -j -d -force -batch - <<.
+addr show
+neigh show nud permanent
+neigh show proxy
+.
+for f in 4 6; do echo "@@ ip$f"; ip -$f -j -d -force -batch - <<.
+route show table all
+rule show
+.
+done
+echo '@@ fdb'; bridge -j fdb show 2>/dev/null
+echo '@@ nft'; nft -j list ruleset 2>/dev/null
+echo '@@ qdisc'; q=$(tc qdisc show 2>/dev/null); echo "$q"
+case $q in *'qdisc ingress'*|*'qdisc clsact'*|*'qdisc htb'*|*'qdisc prio'*) echo '@@ filter'
+for l in $(echo "$q" | sed -n 's/^qdisc \\(ingress\\|clsact\\|htb\\|prio\\) .* dev \\([^ ]*\\).*/\\2/p' | sort -u); do
+  for p in root ingress egress; do tc filter show dev $l $p 2>/dev/null | sed "s/^/$l $p /"; done
+  tc class show dev $l | sed "s/^/$l /"
+done
+esac
+echo '@@ sysctl'; cd /proc/sys/net; grep -s . ipv4/ip_forward ipv4/conf/*/forwarding ipv4/conf/*/route_localnet \
+  ipv4/conf/*/rp_filter ipv4/conf/*/arp_notify ipv4/conf/*/proxy_arp ipv4/conf/*/arp_ignore ipv4/conf/*/accept_local \
+  ipv6/conf/*/forwarding ipv6/conf/*/disable_ipv6 ipv6/conf/*/accept_ra ipv6/conf/*/accept_dad ipv6/conf/*/proxy_ndp \
+  ipv6/conf/*/keep_addr_on_down bridge/* ipv4/ip_unprivileged_port_start; true`
 
 /** Everything in the namespaces, each under its label, and the files below `directories`. */
 export function takeSnapshot(namespaces: Record<string, Netns>, directories: readonly string[]): Snapshot {
@@ -77,44 +82,52 @@ export function matches(pattern: string, line: string): boolean {
 }
 
 function kernelLines(text: string): string[] {
-  return text.split('\n@@ ').flatMap((part) => {
+  return `\n${text}`.split('\n@@ ').flatMap((part) => {
     const end = part.indexOf('\n')
-    const name = part.slice(0, end)
     const body = part.slice(end + 1).trim()
-    if (body === '' || !Object.hasOwn(SECTIONS, name)) return []
-    switch (name) {
-      case 'link':
-        return jsons(body).flatMap(linkLines)
-      case 'nft':
-        return jsons(body).flatMap((ruleset) => ruleset.nftables.flatMap(nftLine))
-      case 'qdisc':
-        return body.split('\n').flatMap(qdiscLine)
-      case 'filter':
-      case 'sysctl':
-        return body.split('\n').map((line) => `${name} ${line.trim()}`)
-      case 'fdb':
-        return jsons(body)
-          .filter(
-            ({ state, mac }) => state === 'permanent' && !mac.startsWith('33:33:') && !mac.startsWith('01:00:5e:'),
-          )
-          .map((object) => `${name} ${flat(object)}`)
-      case 'route6':
-        return jsons(body)
-          .filter(({ dst, type }) => !/^(fe80:|ff00:)/.test(dst) && type !== 'anycast' && type !== 'multicast')
-          .map((object) => `${name} ${flat(object)}`)
-      default:
-        return jsons(body).map((object) => `${name} ${flat(object)}`)
-    }
+    return body === '' ? [] : sectionLines(part.slice(0, end), body)
   })
 }
 
-/** Arrays of objects, one after the other or a line each. */
-function jsons(body: string): Json[] {
+function sectionLines(name: string, body: string): string[] {
+  switch (name) {
+    case 'ip': {
+      const [links = [], ...neighbours] = arrays(body)
+      return [...links.flatMap(linkLines), ...neighbours.flat().map((object) => `neigh ${flat(object)}`)]
+    }
+    case 'ip4':
+    case 'ip6': {
+      const family = name.slice(2)
+      const [routes = [], rules = []] = arrays(body)
+      return [
+        ...routes.filter(isOurs).map((object) => `route${family} ${flat(object)}`),
+        ...rules.map((object) => `rule${family} ${flat(object)}`),
+      ]
+    }
+    case 'fdb':
+      return (JSON.parse(body) as Json[])
+        .filter(({ state, mac }) => state === 'permanent' && !mac.startsWith('33:33:') && !mac.startsWith('01:00:5e:'))
+        .map((object) => `fdb ${flat(object)}`)
+    case 'nft':
+      return JSON.parse(body).nftables.flatMap(nftLine)
+    case 'qdisc':
+      return body.split('\n').flatMap(qdiscLine)
+    default:
+      return body.split('\n').map((line) => `${name} ${line.trim()}`)
+  }
+}
+
+/** An array a line, each a command's; what is no object in them is left out. */
+function arrays(body: string): Json[][] {
   return body
     .split('\n')
-    .filter((line) => line.trim() !== '')
-    .flatMap((line) => JSON.parse(line))
-    .filter((object: Json) => isObject(object) && Object.keys(object).length > 0)
+    .filter((line) => line.startsWith('['))
+    .map((line) => JSON.parse(line).filter((object: Json) => isObject(object) && Object.keys(object).length > 0))
+}
+
+/** Not what the kernel makes for every link by itself in IPv6, some time after it is up. */
+function isOurs({ dst, type }: Json): boolean {
+  return !/^(fe80:|ff00:)/.test(dst) && type !== 'anycast' && type !== 'multicast'
 }
 
 function linkLines(link: Json): string[] {

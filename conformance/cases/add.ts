@@ -18,10 +18,22 @@ interface Stage {
 function failures(context: Context): Stage[] {
   const { plugin, fake, host } = context
   const stages: Stage[] = []
-  if (plugin.kind === 'interface') {
+  if (plugin.kind !== 'ipam') {
     stages.push({
       name: 'no namespace',
       provoke: (one) => ({ answer: one.add({ netns: '/run/netns/there-is-none' }) }),
+    })
+  }
+  if (plugin.kind === 'chained') {
+    stages.push({
+      name: 'no prevResult',
+      provoke: (one) => ({ answer: one.add({ config: { prevResult: undefined } }) }),
+    })
+  }
+  if (plugin.kind === 'ipam') {
+    stages.push({
+      name: 'no section of its own',
+      provoke: (one) => ({ answer: one.add({ config: { ipam: undefined } }) }),
     })
   }
   for (const [name, fault] of Object.entries(plugin.faults ?? {})) {
@@ -233,13 +245,11 @@ export const cases: Case[] = [
     run(context) {
       const other = context.attachment({ containerId: 'same', config: { name: 'other' } })
       other.added()
-      const before = context.snapshot()
       const one = context.attachment({ containerId: 'same', netns: context.netns() })
       const between = context.snapshot()
       one.added()
       ok0(one.del())
       context.noResidue(between, 'after ADD and DEL on one network the other is as before')
-      check(before.length > 0, 'there is a snapshot')
       if (context.since('0.4.0')) ok0(other.check())
     },
   },

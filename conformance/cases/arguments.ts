@@ -186,7 +186,7 @@ export const cases: Case[] = [
     section: 'LIB',
     level: 'DF',
     duty: ['P'],
-    claim: 'IgnoreUnknown is true as 1, true and True',
+    claim: 'IgnoreUnknown is true as 1, true and True; any other word fails, where the plugin reads CNI_ARGS at all',
     run(context) {
       const one = context.attachment()
       for (const flag of ['1', 'true', 'True']) {
@@ -194,6 +194,41 @@ export const cases: Case[] = [
         ok0(one.del())
         one.renew()
       }
+      const before = context.snapshot()
+      const answer = one.add({ args: 'UNKNOWN=x;IgnoreUnknown=yes' })
+      const { mac, ips } = context.plugin.capabilities ?? {}
+      // Who takes a MAC or an address from there reads it.
+      if (answer.status === 0 && mac === undefined && ips === undefined) return
+      err(answer)
+      context.noResidue(before, 'after ADD with IgnoreUnknown=yes all is as before')
+    },
+  },
+  {
+    id: 'CAR-04.case',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['IPAM'],
+    claim: 'a key of CNI_ARGS in small letters is another key: ip is not IP',
+    needs: { capabilities: ['ips'] },
+    run(context) {
+      const [, second] = wanted(context)
+      const answer = context.attachment().add({ args: `IgnoreUnknown=1;ip=${second}` })
+      if (answer.status !== 0) err(answer)
+      else check(!fours(ok(answer)).includes(second), `${second} is not what was asked for: ${fours(answer.json)}`)
+    },
+  },
+  {
+    id: 'CAR-04.mac',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['IF', 'CH'],
+    claim: 'a key of CNI_ARGS in small letters is another key: mac is not MAC',
+    needs: { capabilities: ['mac'] },
+    run(context) {
+      const one = context.attachment()
+      const answer = one.add({ args: 'IgnoreUnknown=1;mac=02:00:00:00:00:0c' })
+      if (answer.status !== 0) err(answer)
+      else check(one.netns.link(one.ifName)?.address !== '02:00:00:00:00:0c', 'the hardware address was not asked for')
     },
   },
   {

@@ -56,7 +56,7 @@ export const cases: Case[] = [
     id: 'CFG-08',
     section: 'UP, LIB',
     level: 'DF',
-    duty: ['IF', 'IPAM'],
+    duty: ['P'],
     needs: { until: '0.2.0' },
     claim: 'Without any version the answer has the shape of 0.1.0 and 0.2.0',
     run(t) {

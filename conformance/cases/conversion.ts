@@ -79,18 +79,29 @@ export const cases: Case[] = [
     duty: ['DL'],
     needs: { until: '0.2.0' },
     versions: 'each',
-    claim: 'In the oldest shape no route is filed under the wrong family',
+    claim: 'In the oldest shape a route of a family without an address is left out or an error, not filed elsewhere',
     run(t) {
-      const routes = [{ dst: '192.0.2.0/24' }, { dst: '198.51.100.0/24' }]
-      t.fake.on('ADD', { stdout: t.shape({ ips: TWO_OF_EACH, routes }, '0.4.0') })
-      const answer = t.attachment().add()
-      if (answer.status !== 0) {
-        err(answer)
-        return
+      const attachment = t.attachment()
+      const routes = [{ dst: '192.0.2.0/24' }, { dst: '2001:db8::/64' }]
+      for (const [ip, own, other] of [
+        [TWO_OF_EACH[0], 'ip4', 'ip6'],
+        [TWO_OF_EACH[1], 'ip6', 'ip4'],
+      ] as const) {
+        t.fake.on('ADD', { stdout: t.shape({ ips: [ip], routes }, '0.4.0') })
+        const answer = attachment.add()
+        if (answer.status !== 0) {
+          err(answer)
+          done(attachment.del())
+          continue
+        }
+        const result = ok(answer)
+        same(result[own]?.ip, ip?.address, `address of ${own}`)
+        same(result[other], undefined, other)
+        const filed = (result[own].routes ?? []).map(({ dst }: Json) => family(dst))
+        check(!filed.includes(own === 'ip4' ? '6' : '4'), `routes of ${own}: ${show(result[own].routes)}`)
+        check(filed.length > 0, `the route of its own family is in ${own}`)
+        done(attachment.del())
       }
-      const result = ok(answer)
-      for (const { dst } of result.ip4?.routes ?? []) same(family(dst), '4', `family of ${dst} in ip4`)
-      for (const { dst } of result.ip6?.routes ?? []) same(family(dst), '6', `family of ${dst} in ip6`)
     },
   },
   {

@@ -96,6 +96,20 @@ export const cases: Case[] = [
     },
   },
   {
+    id: 'ERR-06',
+    section: 'S5 err',
+    level: 'MAY',
+    duty: ['DL'],
+    claim: 'A fault of the delegate that passes is code 11, and the same call succeeds when it has passed',
+    run(t) {
+      const attachment = t.attachment()
+      t.fake.fails('ADD', 11)
+      err(attachment.add(), 11)
+      t.fake.on('ADD')
+      ok(attachment.add())
+    },
+  },
+  {
     id: 'ERR-07',
     section: 'S5 err',
     level: 'MAY',

@@ -5,7 +5,7 @@ import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
-import { addressesIn, addressesOf } from '../witness.js'
+import { addressesIn, addressesOf, gatewaysIn } from '../witness.js'
 
 function ranges(context: Context, ...sets: Json[][]): Json {
   if (context.plugin.config.ranges === undefined) context.skip('the plugin has no ranges')
@@ -32,6 +32,20 @@ export const cases: Case[] = [
       const answer = one.add(ranges(context, [{ subnet: '::ffff:10.66.0.0/120' }]))
       if (answer.status !== 0) err(answer, 7)
       else for (const address of addressesIn(ok(answer))) check(address.startsWith('10.66.0.'), `${address} is IPv4`)
+    },
+  },
+  {
+    id: 'ROB-48.gateway',
+    section: 'robustness',
+    level: 'SHOULD',
+    duty: ['IPAM'],
+    claim: 'an IPv4-mapped gateway is taken as the IPv4 one, or fails with code 7',
+    run(context) {
+      const answer = context
+        .attachment()
+        .add(ranges(context, [{ subnet: '10.66.0.0/24', gateway: '::ffff:10.66.0.9' }]))
+      if (answer.status !== 0) err(answer, 7)
+      else same(gatewaysIn(ok(answer)), ['10.66.0.9'], 'gateway')
     },
   },
   {
@@ -209,6 +223,18 @@ export const cases: Case[] = [
     },
   },
   {
+    id: 'ROB-52.gateway',
+    section: 'robustness',
+    level: 'SHOULD',
+    duty: ['IPAM'],
+    claim: 'a gateway outside its subnet fails with code 7, or is in the result as it was given',
+    run(context) {
+      const answer = context.attachment().add(ranges(context, [{ subnet: '10.66.0.0/24', gateway: '192.0.2.1' }]))
+      if (answer.status !== 0) err(answer, 7)
+      else same(gatewaysIn(ok(answer)), ['192.0.2.1'], 'gateway')
+    },
+  },
+  {
     id: 'ROB-52.runtime',
     section: 'robustness',
     level: 'SHOULD',
@@ -379,6 +405,31 @@ export const cases: Case[] = [
         'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6',
         'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6',
       )
+      const before = context.snapshot()
+      const answer = addressed(context, one, [
+        { address: '10.88.0.7/24', gateway: '10.88.0.1' },
+        { address: 'fd00:88::7/64', gateway: 'fd00:88::1' },
+      ])
+      if (answer.status !== 0) {
+        err(answer)
+        context.noResidue(before)
+        return
+      }
+      same([...addressesOf(one.netns, one.ifName)].sort(), [...addressesIn(ok(answer))].sort(), 'addresses')
+    },
+  },
+  {
+    id: 'ROB-56.host',
+    section: 'robustness',
+    level: 'MUST',
+    duty: ['DL'],
+    claim: 'where IPv6 is disabled on the host it is enabled or ADD fails; a result never lists an absent address',
+    needs: { link: true, kernel: ['ipv6'] },
+    run(context) {
+      for (const name of ['all', 'default']) {
+        context.host.sh(`echo 1 >/proc/sys/net/ipv6/conf/${name}/disable_ipv6`)
+      }
+      const one = context.attachment()
       const before = context.snapshot()
       const answer = addressed(context, one, [
         { address: '10.88.0.7/24', gateway: '10.88.0.1' },

@@ -1,12 +1,15 @@
 /** Input that no runtime should send: bytes, sizes, numbers, keys and names. */
 
+import { isUtf8 } from 'node:buffer'
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { check, done, err, fail, ok0, same, seen, show, wellFormed } from '../assert.js'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { check, done, err, fail, ok, ok0, same, seen, show, wellFormed } from '../assert.js'
 import type { Answer } from '../call.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import { type Json, merge } from '../json.js'
+import { addressesIn } from '../witness.js'
 
 /** A well-formed outcome; after an error nothing has changed, and DEL restores what was before. */
 function survives(
@@ -63,7 +66,13 @@ export const cases: Case[] = [
         const answer = one.add({ stdin })
         if (answer.status !== 0) err(answer, 6)
         survives(context, answer, () => one.del(), before, `bytes ${bytes.map((byte) => byte.toString(16))}`)
-        check(!answer.stdout.includes('\ufffd') || answer.status === 0, 'stdout is valid UTF-8')
+        one.renew()
+        const file = join(context.directory, 'stdout')
+        const again = one.add({ stdin, shell: `exec >${file}` })
+        same(again.status, answer.status, 'status of the same ADD')
+        check(isUtf8(readFileSync(file)), `stdout is valid UTF-8: ${readFileSync(file, 'latin1')}`)
+        ok0(one.del())
+        one.renew()
       }
     },
   },
@@ -84,10 +93,11 @@ export const cases: Case[] = [
         const shell = `${name}=${value.includes(';') ? `'IgnoreUnknown=1;K8S_POD_NAME='"$(printf '\\377')"` : value}; export ${name}`
         const answer = one.add({ shell })
         if (wellFormed(answer)) {
-          const inside = ((answer.json.interfaces ?? []) as Json[]).find(({ sandbox }) => sandbox)
-          if (inside !== undefined && context.plugin.ifName === undefined) {
-            check(one.netns.link(inside.name) !== undefined, `the link ${show(inside.name)} of the result exists`)
-          }
+          check(name !== 'CNI_CONTAINERID', `a container ID that is no text is refused; ${seen(answer)}`)
+          // JSON has no word for the name of such a link.
+          const made =
+            name === 'CNI_IFNAME' && context.plugin.kind === 'interface' && context.plugin.ifName === undefined
+          check(!made, `no link gets a name that the result cannot have; ${seen(answer)}`)
           done(one.del({ shell }))
         } else if (name !== 'CNI_ARGS') err(answer, 4)
         context.noResidue(before, `after malformed ${name} all is as before`)
@@ -173,6 +183,12 @@ export const cases: Case[] = [
       const delegated = context.fake.calls()[0]
       if (delegated !== undefined) same(delegated.config.name, 'suite', 'name of the network for the delegate')
       done(one.del())
+      one.renew()
+      const { delegates, kind } = context.plugin
+      const section = kind === 'ipam' ? 'ipam' : delegates
+      if (section === undefined) return
+      done(one.add({ stdin: `{"${section}":{"type":"no-such-plugin","ranges":7},${config.slice(1)}` }))
+      done(one.del())
     },
   },
   {
@@ -204,11 +220,26 @@ export const cases: Case[] = [
         '{"__proto__":{"name":"../x","mtu":9},"constructor":{"prototype":{"isGateway":true}},"toString":1,"hasOwnProperty":null}'
       const one = context.attachment()
       const before = context.snapshot()
-      const base = one.config('ADD', { args: 'FAULT', 'io.example/x': 'FAULT' })
-      const text = raw(base, evil)
+      const plain = one.added()
+      const link = one.netns.link(one.ifName)
+      ok0(one.del())
+      one.renew()
+      const laced = (value: Json, more: Json = {}) => ({ ...(value ?? {}), ...more, 'io.example/x': 'FAULT' })
+      const config = one.config('ADD')
+      const base = {
+        ...config,
+        args: 'FAULT',
+        'io.example/x': 'FAULT',
+        runtimeConfig: laced(config.runtimeConfig),
+        ...(context.plugin.kind === 'chained' ? { prevResult: laced(config.prevResult) } : {}),
+      }
+      // Beside the members of each object, and as an object of its own.
+      const text = raw(base, evil).replaceAll(`"io.example/x":${evil}}`, `"io.example/x":${evil},${evil.slice(1)}`)
       const stdin = `${text.slice(0, -1)},${evil.slice(1)}`
-      done(one.add({ stdin }))
-      const delegated = context.fake.calls()[0]
+      const result = ok(one.add({ stdin }))
+      same(addressesIn(result).length, addressesIn(plain).length, 'number of addresses')
+      same(one.netns.link(one.ifName)?.mtu, link?.mtu, `mtu of ${one.ifName}`)
+      const delegated = context.fake.calls().at(-1)
       if (delegated !== undefined) same(JSON.parse(delegated.stdin), JSON.parse(stdin), 'stdin of the delegate')
       ok0(one.del({ stdin }))
       context.noResidue(before)

@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { done, err, ok, ok0, same } from '../assert.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
@@ -132,6 +132,15 @@ export const cases: Case[] = [
         context.noResidue(before, `DEL with namespace ${netns} changes nothing`)
       }
       same(context.fake.held(), [], 'addresses that the delegate has not got back')
+      // A relative path means what it says, or is refused.
+      const [folder, name] = [dirname(one.netns.path), basename(one.netns.path)]
+      const answer = one.add({ netns: name, shell: `cd ${folder}` })
+      if (answer.status === 0) done(one.del({ netns: name, shell: `cd ${folder}` }))
+      else err(answer)
+      one.renew()
+      context.noResidue(before, 'after ADD and DEL with a relative path all is as before')
+      err(one.add({ netns: name, shell: 'cd /' }))
+      context.noResidue(before, 'ADD with a relative path elsewhere changes nothing')
     },
   },
   {
@@ -151,7 +160,7 @@ export const cases: Case[] = [
       const one = context.attachment()
       const before = context.snapshot()
       for (const name of ['taken0', 'lo', 'x'.repeat(16), 'a b', 'a/b', 'a:b']) {
-        err(one.add({ config: linkName(context, name) }), 7, 101)
+        err(one.add({ config: linkName(context, name) }), 7)
         context.noResidue(before, `ADD with the link name ${name} changes nothing`)
       }
     },

@@ -278,13 +278,24 @@ export const cases: Case[] = [
     section: 'robustness',
     level: 'SHOULD',
     duty: ['P'],
-    claim: 'while one call is stopped others work, when it goes on it ends well',
+    claim: 'while one call is stopped others work, unless it holds a lock; when it goes on it ends well',
     timeout: 60,
     async run(context) {
       const one = context.attachment()
       const other = context.attachment()
       const took = await duration(one)
       const next = random(24)
+      // Before it has its configuration a call can hold no lock.
+      const fifo = join(context.directory, 'fifo')
+      const early = one.start('ADD', { shell: `mkfifo ${fifo}; exec <>${fifo}` })
+      await wait(took + 20)
+      early.child.kill('SIGSTOP')
+      const free = await other.start('ADD', { timeout: 5000 }).done
+      early.child.kill('SIGKILL')
+      check(!free.timedOut, `another call does not wait for one without a configuration; ${seen(free)}`)
+      ok(free)
+      await early.done
+      ok0(other.del())
       for (let round = 0; round < 5; round++) {
         const running = one.start('ADD')
         await wait(next() * took)

@@ -163,7 +163,7 @@ export const cases: Case[] = [
       const bad: Record<string, Json> = {
         'a next hop off the link': { dst: '10.99.0.0/16', gw: '192.0.2.1' },
         'a next hop of IPv4 for IPv6': { dst: 'fd99::/64', gw: '10.88.0.1' },
-        'a destination with host bits': { dst: '10.99.0.7/16', gw: '192.0.2.1' },
+        'a destination with host bits': { dst: '10.99.0.7/16', gw: '10.88.0.1' },
       }
       for (const [what, route] of Object.entries(bad)) {
         context.fake.on('ADD', { stdout: context.shape({ ips: IPS, routes: [route] }) })

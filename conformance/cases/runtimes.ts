@@ -1,6 +1,6 @@
 /** What real runtimes do: section 20 of the list, replayed. */
 
-import { copyFileSync, renameSync } from 'node:fs'
+import { copyFileSync, existsSync, renameSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { check, done, err, fail, ok, ok0, same, seen, show, wellFormed } from '../assert.js'
@@ -8,6 +8,7 @@ import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
+import { addressesIn } from '../witness.js'
 
 /** ADD, CHECK and DEL work under these options, and leave nothing. */
 function lives(t: Context, attachment: Attachment, options: Parameters<Attachment['add']>[0] = {}): Json {
@@ -25,15 +26,14 @@ function gc(t: Context, valid: Json, over: Json = {}) {
   })
 }
 
-/** As encoding/json in Go writes it: sorted keys, `<`, `>` and `&` escaped, doubles. */
+/** As writers of doubles may: sorted keys, `<`, `>` and `&` escaped, integers with `.0` or an exponent. */
 function asGoWrites(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(asGoWrites).join(',')}]`
   if (typeof value === 'object' && value !== null) {
     const members = Object.keys(value).sort()
     return `{${members.map((key) => `${asGoWrites(key)}:${asGoWrites(value[key])}`).join(',')}}`
   }
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1e6)
-    return value.toExponential().replace('e+', 'e+')
+  if (typeof value === 'number' && Number.isInteger(value)) return value < 1e6 ? `${value}.0` : value.toExponential()
   return JSON.stringify(value).replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`)
 }
 
@@ -335,8 +335,12 @@ export const cases: Case[] = [
       const attachments = ['eth0', 'eth1', 'net2'].map((ifName) =>
         t.attachment({ containerId: 'pod', ifName, netns: t.container, config: layer2OrPlain(t) }),
       )
-      const answers = await Promise.all(attachments.map((attachment) => attachment.start('ADD').done))
-      for (const answer of answers) ok(answer)
+      const loopback = join(t.bin, 'loopback')
+      const config = { cniVersion: '0.3.1', name: 'cni-loopback', type: 'loopback' }
+      const lo = { containerId: 'pod', ifName: 'lo', netns: t.container, config, executable: loopback }
+      const beside = existsSync(loopback) ? [t.start('ADD', lo).done] : []
+      const adds = attachments.map((attachment) => attachment.start('ADD').done)
+      for (const answer of await Promise.all([...beside, ...adds])) ok(answer)
       for (const { ifName } of attachments) check(t.container.link(ifName) !== undefined, `${ifName} is there`)
       const dels = await Promise.all(attachments.map((attachment) => attachment.start('DEL').done))
       for (const answer of dels) ok0(answer)
@@ -525,6 +529,38 @@ export const cases: Case[] = [
     },
   },
   {
+    id: 'RTM-33.ip',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['IPAM'],
+    needs: { capabilities: ['ips'] },
+    claim: 'Of two values of IP in CNI_ARGS the last one is allocated, or they are code 4',
+    run(t) {
+      const [four = ''] = (t.plugin.capabilities?.['ips'] as string[]).filter((ip) => isIP(ip) === 4)
+      const last = four.replace(/\d+$/, (digits) => String(Number(digits) + 1))
+      const answer = t.attachment().add({ args: `IgnoreUnknown=1;IP=${four};K8S_POD_NAME=b;IP=${last}` })
+      if (answer.status !== 0) err(answer, 4)
+      else {
+        const addresses = addressesIn(ok(answer)).map((address) => address.split('/')[0])
+        check(addresses.includes(last) && !addresses.includes(four), `the last one counts: ${addresses}`)
+      }
+    },
+  },
+  {
+    id: 'RTM-33.mac',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['IF', 'CH'],
+    needs: { capabilities: ['mac'] },
+    claim: 'Of two values of MAC in CNI_ARGS the link has the last one, or they are code 4',
+    run(t) {
+      const attachment = t.attachment()
+      const answer = attachment.add({ args: 'IgnoreUnknown=1;MAC=02:00:00:00:00:0a;MAC=02:00:00:00:00:0b' })
+      if (answer.status !== 0) err(answer, 4)
+      else same(attachment.netns.link(attachment.ifName)?.address, '02:00:00:00:00:0b', 'hardware address')
+    },
+  },
+  {
     id: 'RTM-34',
     section: 'LIB',
     level: 'DF',
@@ -631,6 +667,24 @@ export const cases: Case[] = [
         ok0(attachment.del({ containerId: `crash${i}` }))
       }
       t.noResidue(before)
+    },
+  },
+  {
+    id: 'RTM-42.address',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['IPAM'],
+    needs: { descriptor: ['roundRobin'] },
+    claim: 'An address that a crashing pod gives back is not the next one given away',
+    run(t) {
+      const attachment = t.attachment()
+      const given = Array.from({ length: 6 }, (_, i) => {
+        const result = attachment.added({ containerId: `crash${i}` })
+        ok0(attachment.del({ containerId: `crash${i}` }))
+        return addressesIn(result)
+      })
+      const flat = given.flat()
+      same(new Set(flat).size, flat.length, 'number of distinct addresses')
     },
   },
   {
