@@ -78,10 +78,10 @@ fmt: node_modules/.package-lock.json ## Format what can be formatted
 
 check: lint test ## The gate: what CI runs
 
-test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packets, SCTP host ports
+test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packets, SCTP, no IPv6 (ARGS=stock picks)
 	@scripts/prerequisites.sh vm
 	@scripts/vm/prepare.sh
-	@scripts/vm/boot.sh stock
+	@scripts/vm/test.sh $(ARGS)
 
 conformance: $(if $(filter bin,$(BIN)),build) build/js/.tests ## The specification, requirement by requirement (BIN=/opt/cni/bin, ARGS=--strict)
 	@$(NODE) build/js/conformance/main.js --bin "$(BIN)" $(ARGS)
@@ -103,10 +103,10 @@ build/bench/%: scripts/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -static -s -Wall -Wextra -o $@ $<
 
-bench: build build/js/.demo $(addprefix build/bench/,time floor noop) ## Beside the reference plugins and a C floor
+bench: build build/js/.demo $(addprefix build/bench/,time floor noop crowd connect) ## Beside the reference plugins and a C floor (ARGS=--only=chain,parallel picks)
 	@scripts/prerequisites.sh bench
 	@$(NODE) $(TOOLS)/bench/main.js $(ARGS)
-	@$(NODE) $(TOOLS)/bench/nodes.js $(filter --markdown,$(ARGS))
+	@$(if $(findstring --only,$(ARGS)),true,$(NODE) $(TOOLS)/bench/nodes.js $(filter --markdown,$(ARGS)))
 
 install: build ## Install into $(DESTDIR)$(BINDIR), safely while a runtime executes the old ones
 	@scripts/install.sh build/flatnet "$(DESTDIR)$(BINDIR)" $$(cd bin && ls | grep -v '^flatnet$$')

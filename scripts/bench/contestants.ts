@@ -2,8 +2,10 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Json } from '../../lib/testing/cni.js'
 import { Netns, type Owner } from '../../lib/testing/netns.js'
 import { type Cost, Failed, Launcher, type Program } from './launcher.js'
+import { GATEWAY, type Network } from './networks.js'
 
 export type Command = 'ADD' | 'CHECK' | 'DEL'
 
@@ -11,8 +13,14 @@ export interface Contestant {
   readonly name: string
   readonly commands: readonly Command[]
   /** One command for one pod. */
-  run(command: Command, pod: Pod): Promise<Cost>
+  run(command: Command, pod: Pod): Promise<Bill>
   close(): void
+}
+
+/** What a command cost, and each plugin's part of it. */
+export interface Bill {
+  readonly cost: Cost
+  readonly parts: readonly { readonly plugin: string; readonly cost: Cost }[]
 }
 
 export interface Pod {
@@ -20,54 +28,77 @@ export interface Pod {
   readonly netns: Netns
 }
 
-const SUBNET = '10.244.0.0/16'
-const GATEWAY = '10.244.0.1'
-
-/** The conflist's one plugin, as libcni hands it over. */
-export function bridgeConfig(dataDir: string): Record<string, unknown> {
-  return {
-    cniVersion: '1.0.0',
-    name: 'bench',
-    type: 'bridge',
-    bridge: 'cni0',
-    isDefaultGateway: true,
-    ipam: { type: 'host-local', dataDir, ranges: [[{ subnet: SUBNET }]] },
-  }
+export interface SuiteOptions {
+  readonly name: string
+  /** The directory of the plugins. */
+  readonly bin: string
+  /** Where it may write. */
+  readonly work: string
+  readonly network: Network
+  /** Leases in the store before the first pod's. */
+  readonly leases?: number
+  readonly commands?: readonly Command[]
 }
 
-/** `bridge` and `host-local` of the directory `bin`. */
-export function suite(owner: Owner, name: string, bin: string, work: string, leases: number): Contestant {
-  const folder = `${work}/${name}-${leases}`
-  const dataDir = `${folder}/networks`
-  mkdirSync(dataDir, { recursive: true })
-  seed(`${dataDir}/bench`, leases)
-  const config = bridgeConfig(dataDir)
+export interface Suite extends Contestant {
+  readonly node: Netns
+  readonly folder: string
+  /** Of the pod's last ADD. */
+  result(pod: Pod): Json
+}
+
+/** The plugins of a network, one process each, as libcni runs them. */
+export function suite(owner: Owner, options: SuiteOptions): Suite {
+  const { name, bin, work, network, leases = 0, commands = ['ADD', 'CHECK', 'DEL'] } = options
+  const folder = `${work}/${name}-${network.plugins.join('-')}-${leases}`
+  mkdirSync(`${folder}/networks`, { recursive: true })
+  seed(`${folder}/networks/bench`, leases)
+  const node = Netns.create(owner, name)
   const files = { stdin: `${folder}/stdin`, stdout: `${folder}/stdout` }
-  const launcher = new Launcher(Netns.create(owner, name).path)
-  const results = new Map<Pod, unknown>()
+  const launcher = new Launcher(node.path)
+  const results = new Map<Pod, Json>()
   return {
     name,
-    commands: ['ADD', 'CHECK', 'DEL'],
+    commands,
+    node,
+    folder,
     async run(command, pod) {
-      const prevResult = results.get(pod)
-      writeFileSync(files.stdin, JSON.stringify(prevResult === undefined ? config : { ...config, prevResult }))
-      const cost = await tell(
-        launcher.run({ executable: `${resolve(bin)}/bridge`, ...files, env: cniEnv(command, pod, resolve(bin)) }),
-      )
-      if (command === 'ADD') results.set(pod, JSON.parse(readFileSync(files.stdout, 'utf8')))
-      return cost
+      const parts: Bill['parts'][number][] = []
+      let prevResult = command === 'ADD' ? undefined : results.get(pod)
+      const order = [...network.plugins.entries()]
+      for (const [index, plugin] of command === 'DEL' ? order.reverse() : order) {
+        const config = network.config(index, pod.number, folder)
+        writeFileSync(files.stdin, JSON.stringify(prevResult === undefined ? config : { ...config, prevResult }))
+        const env = cniEnv(command, pod, bin)
+        parts.push({
+          plugin,
+          cost: await tell(launcher.run({ executable: `${resolve(bin)}/${plugin}`, ...files, env })),
+        })
+        if (command === 'ADD') prevResult = JSON.parse(readFileSync(files.stdout, 'utf8'))
+      }
+      results.set(pod, prevResult)
+      return { cost: together(parts.map(({ cost }) => cost)), parts }
     },
+    result: (pod) => results.get(pod),
     close: () => launcher.close(),
   }
 }
 
-function cniEnv(command: Command, { number, netns }: Pod, bin: string): Record<string, string> {
+function together(costs: readonly Cost[]): Cost {
+  return {
+    ms: costs.reduce((sum, { ms }) => sum + ms, 0),
+    rss: Math.max(...costs.map(({ rss }) => rss)),
+    processes: costs.reduce((sum, { processes }) => sum + processes, 0),
+  }
+}
+
+export function cniEnv(command: Command, { number, netns }: Pod, bin: string): Record<string, string> {
   return {
     CNI_COMMAND: command,
     CNI_CONTAINERID: containerId(number),
     CNI_NETNS: netns.path,
     CNI_IFNAME: 'eth0',
-    CNI_PATH: bin,
+    CNI_PATH: resolve(bin),
     PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
   }
 }
@@ -78,27 +109,65 @@ export function floor(owner: Owner, work: string): Contestant {
   node.batch('link add cni0 type bridge', `addr add ${GATEWAY}/16 dev cni0`, 'link set cni0 up')
   const bridge = (node.ip('link', 'show', 'cni0')[0] as { ifindex: number }).ifindex
   const launcher = new Launcher(node.path)
-  const files = { stdin: '/dev/null', stdout: `${work}/floor-stdout` }
   return {
     name: 'floor',
     commands: ['ADD', 'DEL'],
-    run: (command, { number, netns }) =>
-      launcher.run({
-        executable: 'build/bench/floor',
-        ...files,
-        env: {
-          CNI_COMMAND: command,
-          CNI_NETNS: netns.path,
-          CNI_IFNAME: 'eth0',
-          PORT: String(1_000_000 + number),
-          BRIDGE: String(bridge),
-          ADDRESS: addressAt(2 + number),
-          PREFIX: '16',
-          GATEWAY,
-        },
-      }),
+    async run(command, { number, netns }) {
+      return alone(
+        await launcher.run({
+          ...floorProgram(work),
+          env: {
+            CNI_COMMAND: command,
+            CNI_NETNS: netns.path,
+            CNI_IFNAME: 'eth0',
+            PORT: String(1_000_000 + number),
+            BRIDGE: String(bridge),
+            ADDRESS: addressAt(2 + number),
+            PREFIX: '16',
+            GATEWAY,
+          },
+        }),
+      )
+    },
     close: () => launcher.close(),
   }
+}
+
+/**
+ * The floor of DEL: our plugins, as `attached` has them, attach the pod, unmeasured; what is measured is the C program
+ * that ends the links.
+ */
+export function removalFloor(attached: Suite, work: string): Contestant {
+  const launcher = new Launcher(attached.node.path)
+  return {
+    name: 'floor',
+    commands: ['DEL'],
+    async run(_, pod) {
+      await attached.run('ADD', pod)
+      const links = hostLinks(attached.result(pod))
+      return alone(await launcher.run({ ...floorProgram(work), env: { CNI_COMMAND: 'DEL', LINKS: links } }))
+    },
+    close: () => {
+      attached.close()
+      launcher.close()
+    },
+  }
+}
+
+/** What an attachment has on the host, its ifb before its pair as DEL has it, without the bridge. */
+function hostLinks(result: Json): string {
+  const names = (result.interfaces as { name: string; sandbox?: string }[])
+    .filter(({ sandbox = '' }) => sandbox === '')
+    .map(({ name }) => name)
+  return names.slice(1).reverse().join(' ')
+}
+
+function floorProgram(work: string) {
+  return { executable: 'build/bench/floor', stdin: '/dev/null', stdout: `${work}/floor-stdout` }
+}
+
+function alone(cost: Cost): Bill {
+  return { cost, parts: [] }
 }
 
 /** What any process costs here. */
@@ -123,12 +192,12 @@ function seed(folder: string, leases: number): void {
   writeFileSync(`${folder}/last_reserved_ip.0`, addressAt(1 + leases), { mode: 0o600 })
 }
 
-function addressAt(offset: number): string {
+export function addressAt(offset: number): string {
   return `10.244.${offset >> 8}.${offset & 255}`
 }
 
 /** As long as a runtime's. */
-function containerId(number: number): string {
+export function containerId(number: number): string {
   return number.toString(16).padStart(64, 'c0ffee')
 }
 

@@ -1,13 +1,14 @@
 /*
  * The floor: the least that attaches a container to a bridge, and the least that detaches it. One
- * process, two batches of requests for an attach, one request for a detach; no configuration, no lease,
+ * process, two batches of requests for an attach, one for a detach; no configuration, no lease,
  * no result, nothing looked at before and nothing checked after.
  *
  *     attach  CNI_COMMAND=ADD  CNI_NETNS  CNI_IFNAME  PORT  BRIDGE  ADDRESS  PREFIX  GATEWAY
- *     detach  CNI_COMMAND=DEL  PORT
+ *     detach  CNI_COMMAND=DEL  PORT | LINKS
  *
  * Everything comes in the environment; PORT and BRIDGE are link indexes, PORT that of the host's end to
- * be made. Exit status: 0, or the errno of what was refused.
+ * be made; LINKS are names between blanks, for links that someone else made. Exit status: 0, or the errno
+ * of what was refused.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -132,8 +133,13 @@ static void attach(void) {
 }
 
 static void detach(void) {
-  struct ifinfomsg port = {.ifi_index = atoi(given("PORT"))};
-  begin(RTM_DELLINK, 0, &port, sizeof port);
+  char *links = getenv("LINKS"), *name;
+  struct ifinfomsg port = {.ifi_index = links == NULL ? atoi(given("PORT")) : 0};
+  if (links == NULL) begin(RTM_DELLINK, 0, &port, sizeof port);
+  while (links != NULL && (name = strsep(&links, " ")) != NULL) {
+    begin(RTM_DELLINK, 0, &port, sizeof port);
+    attribute(IFLA_IFNAME, name, strlen(name) + 1);
+  }
   send_batch();
 }
 

@@ -8,6 +8,8 @@ export interface Cost {
   readonly ms: number
   /** Peak resident memory in KiB, of the process or of one it waited for. */
   readonly rss: number
+  /** Started here, each of which costs what any process costs. */
+  readonly processes: number
 }
 
 export interface Program {
@@ -40,7 +42,7 @@ export class Launcher {
     if (done === true) throw new Error('the launcher ended')
     const [nanoseconds, rss, status] = String(value).split(' ').map(Number)
     if (status !== 0) throw new Failed(executable, env['CNI_COMMAND'], stdout, status ?? -1)
-    return { ms: (nanoseconds ?? Number.NaN) / 1e6, rss: rss ?? Number.NaN }
+    return { ms: (nanoseconds ?? Number.NaN) / 1e6, rss: rss ?? Number.NaN, processes: 1 }
   }
 
   close(): void {

@@ -16,6 +16,12 @@ export class Samples {
     return median((this.#costs.get(label) ?? []).map(({ ms }) => ms))
   }
 
+  /** As `ms`, less what as many processes cost that do nothing, which `noop` is the label of. */
+  beyondNoop(label: string): number {
+    const processes = this.#costs.get(label)?.[0]?.processes ?? 1
+    return this.ms(label) - processes * this.ms('noop')
+  }
+
   /** The highest peak in KiB. */
   rss(label: string): number {
     return Math.max(...(this.#costs.get(label) ?? []).map(({ rss }) => rss))
