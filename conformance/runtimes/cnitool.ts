@@ -101,6 +101,9 @@ export function cnitool(set: PluginSet, { claim }: Claims): void {
   claim('capability portMappings: the host port answers to the outside', () =>
     same(fetchFrom(OUTSIDE, `http://${NODE_ADDRESS}:8080/`), 'web'),
   )
+  claim('capability portMappings: and to another node, which has no tunnel yet', () =>
+    same(fetchFrom(OUTSIDE, `http://${NODE_ADDRESS}:8080/`, OUTSIDE_ADDRESS), 'web'),
+  )
   claim('capability portMappings: and to the node itself, by its address and by loopback', () => {
     same(fetchFrom(NODE, `http://${NODE_ADDRESS}:8080/`), 'web')
     same(fetchFrom(NODE, 'http://127.0.0.1:8080/'), 'web')
@@ -126,7 +129,7 @@ export function cnitool(set: PluginSet, { claim }: Claims): void {
       holds(pings('client', REMOTE_POD_ADDRESS), 'no answer')
       same(JSON.parse(run('client', ['ip', '-j', 'link', 'show', 'eth0']))[0].mtu, 1450)
     })
-    claim('vxlan: the host port answers to the other node too, at its own address', () =>
+    claim('vxlan: the host port answers to the other node at its own address when it has one', () =>
       same(fetchFrom(OUTSIDE, `http://${NODE_ADDRESS}:8080/`, OUTSIDE_ADDRESS), 'web'),
     )
   }

@@ -74,7 +74,11 @@ export function removeNamespace(name: string): void {
 export function makeNode(): void {
   makeNamespace(NODE)
   makeNamespace(OUTSIDE)
-  for (const netns of [NODE, OUTSIDE]) run(netns, ['ip', 'link', 'set', 'lo', 'up'])
+  for (const netns of [NODE, OUTSIDE]) {
+    run(netns, ['ip', 'link', 'set', 'lo', 'up'])
+    // As some distributions have it: what does not come by the way back to its source is dropped.
+    run(netns, ['sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.default.rp_filter=1'])
+  }
   run(NODE, ['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'uplink', 'netns', OUTSIDE])
   for (const [netns, address] of [
     [NODE, NODE_ADDRESS],

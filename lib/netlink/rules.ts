@@ -70,6 +70,7 @@ function describe(rule: Rule): string {
   const parts = [rule.priority === undefined ? 'rule' : `rule ${rule.priority}`]
   if (rule.from !== undefined) parts.push(`from ${formatPrefix(rule.from)}`)
   if (rule.to !== undefined) parts.push(`to ${formatPrefix(rule.to)}`)
+  if (rule.markMask !== undefined) parts.push(`fwmark ${rule.mark ?? 0}/0x${rule.markMask.toString(16)}`)
   if (rule.table !== undefined) parts.push(`table ${rule.table}`)
   return parts.join(' ')
 }

@@ -15,6 +15,7 @@ import { type Change, difference } from './difference.js'
 import { readFacts } from './facts.js'
 import { keysOf, ownership, readHistory, readPresent, wish } from './plan.js'
 import { describeChange, requestFor } from './requests.js'
+import { openFilters } from './return-path.js'
 import type { Settings } from './settings.js'
 import type { LoadedTable, TableSource } from './source.js'
 import {
@@ -92,6 +93,7 @@ export function applyTable(
   }
   for (const change of found.changes)
     if (!failed.has(change)) changes.push(describeChange(change, deviceName, linkName))
+  changes.push(...openFilters(desired.entrances.map(linkName)))
 
   settle(directory, here, settings, desired, history.own)
   const stamp = stampOf(

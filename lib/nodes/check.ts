@@ -7,6 +7,7 @@ import { cookieOf } from '../netns/namespace.js'
 import { addressSteps, deviceStep, isDeviceOf } from './device.js'
 import { compare } from './plan.js'
 import { describeChange } from './requests.js'
+import { blindFilters } from './return-path.js'
 import { type Mode, type NodesConfig, readSettings } from './settings.js'
 import { loadTable, tableSource } from './source.js'
 import { hereIs } from './state.js'
@@ -42,6 +43,11 @@ export function checkNodes(netlink: Netlink, mode: Mode, network: string, config
   for (const change of changes) {
     const line = describeChange(change, device?.name ?? '', (index) => names.get(index) ?? `if${index}`).slice(2)
     differences.push(`${VERB[change.action]} ${line}${change.node === '' ? '' : ` (node ${change.node})`}`)
+  }
+  for (const name of blindFilters(desired.entrances.map((index) => names.get(index) ?? ''))) {
+    differences.push(
+      `rp_filter of ${name} is strict and src_valid_mark is 0: it drops other nodes' packets for host ports`,
+    )
   }
   for (const { reason } of [...desired.refused, ...conflicts]) differences.push(reason)
   return { differences, podMtu: desired.podMtu }

@@ -59,7 +59,8 @@ export function desiredState(
   if (settings.overlay !== undefined) {
     return withOverlay(direct, settings.overlay, nodes, tunnelled, { facts, pathTo, digest, families })
   }
-  return { ...direct, device: undefined, neighbours: [], fdb: [], rules: [], podMtu: undefined, uplinks: [...uplinks] }
+  const links = { uplinks: [...uplinks], entrances: [] }
+  return { ...direct, device: undefined, neighbours: [], fdb: [], rules: [], podMtu: undefined, ...links }
 }
 
 interface Hop {

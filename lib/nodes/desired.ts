@@ -36,8 +36,10 @@ export interface DesiredFdb {
   readonly to: IpAddress
 }
 
+/** Packets that bear none of the bits of `unlessMark`. */
 export interface DesiredRule {
   readonly from: Prefix
+  readonly unlessMark: number
   readonly table: number
   readonly priority: number
 }
@@ -74,6 +76,8 @@ export interface Desired {
   readonly podMtu: number | undefined
   /** Indexes of the links the ways lead through: when they change, so may all this. */
   readonly uplinks: readonly number[]
+  /** Indexes of the links by which peers' IPv4 packets come that do not take the tunnel, though their answers might. */
+  readonly entrances: readonly number[]
 }
 
 /** A route to a peer in the main table, but for the way. */

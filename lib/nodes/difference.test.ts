@@ -119,14 +119,25 @@ t.test('a peer comes by its far end first', async (t) => {
     routes: [wanted(2, '10.244.2.0', { link: 'device', onlink: true })],
     neighbours: [{ node: 'n2', address: address('10.244.2.0'), mac: '0a:58:0a:f4:02:00' }],
     fdb: [{ node: 'n2', mac: '0a:58:0a:f4:02:00', to: address('10.9.0.2') }],
-    rules: [{ from: prefix('10.244.1.0/24'), table: 1000000001, priority: 30000 }],
+    rules: [{ from: prefix('10.244.1.0/24'), unlessMark: 0x20000000, table: 1000000001, priority: 30000 }],
   }
   t.same(changes(desired, {}), [
     '+ neighbour 10.244.2.0 lladdr 0a:58:0a:f4:02:00 dev flat.1',
     '+ fdb 0a:58:0a:f4:02:00 dev flat.1 dst 10.9.0.2',
     '+ route 10.244.2.0/24 via 10.244.2.0 dev flat.1 onlink',
-    '+ rule from 10.244.1.0/24 lookup 1000000001 pref 30000',
+    '+ rule from 10.244.1.0/24 fwmark 0/0x20000000 lookup 1000000001 pref 30000',
   ])
+  const rule = { family: 4, from: prefix('10.244.1.0/24'), table: 1000000001, priority: 30000, protocol: 70 } as const
+  const tables = new Set([1000000001])
+  t.same(changes({ rules: desired.rules }, { rules: [{ ...rule, markMask: 0x20000000 }] }, { tables }), [])
+  t.same(
+    changes({ rules: desired.rules }, { rules: [rule] }, { tables }),
+    [
+      '+ rule from 10.244.1.0/24 fwmark 0/0x20000000 lookup 1000000001 pref 30000',
+      '- rule from 10.244.1.0/24 lookup 1000000001 pref 30000',
+    ],
+    'a rule that takes marked packets too is replaced',
+  )
   const dynamic = { linkIndex: 9, address: address('10.244.2.0'), mac: '0a:58:0a:f4:02:00', state: 'stale' } as const
   t.match(
     changes({ neighbours: desired.neighbours }, { neighbours: [dynamic] }),

@@ -4,7 +4,7 @@
  */
 
 import { type Family, formatAddress } from '../ip/address.js'
-import { bitsOf, formatPrefix } from '../ip/prefix.js'
+import { bitsOf, formatPrefix, type Prefix } from '../ip/prefix.js'
 import type { FdbEntry } from '../netlink/fdb.js'
 import type { Neighbour } from '../netlink/neighbours.js'
 import type { KnownRoute } from '../netlink/routes.js'
@@ -228,14 +228,15 @@ function leadsTo(found: FdbEntry, { to }: DesiredFdb): boolean {
 
 function ruleChanges(wanted: readonly DesiredRule[], present: readonly Rule[], own: Ownership): Change[] {
   const changes: Change[] = []
-  const key = (from: string, table: number, priority: number) => `${priority} ${from} ${table}`
+  const key = (from: Prefix, mark: string, table: number, priority: number) =>
+    `${priority} ${formatPrefix(from)} ${mark} ${table}`
   const there = new Map<string, Rule>()
   for (const rule of present) {
     if (rule.protocol !== OWN_PROTOCOL || rule.from === undefined || rule.table === undefined) continue
-    there.set(key(formatPrefix(rule.from), rule.table, rule.priority ?? 0), rule)
+    there.set(key(rule.from, `${rule.mark ?? 0}/${rule.markMask ?? 0}`, rule.table, rule.priority ?? 0), rule)
   }
   for (const rule of wanted) {
-    const found = there.delete(key(formatPrefix(rule.from), rule.table, rule.priority))
+    const found = there.delete(key(rule.from, `0/${rule.unlessMark}`, rule.table, rule.priority))
     if (!found) changes.push({ kind: 'rule', action: 'add', node: '', rule })
   }
   for (const rule of there.values()) {

@@ -3,6 +3,7 @@
 import { CniError, ErrorCode } from '../cni/error.js'
 import { type Family, formatAddress, type IpAddress } from '../ip/address.js'
 import { hostPrefix } from '../ip/prefix.js'
+import { MAPPED } from '../ruleset/mapped-mark.js'
 import {
   type Desired,
   type DesiredFdb,
@@ -83,6 +84,7 @@ export function withOverlay(
   const mtu = tunnelMtu(settings.mtu, self, underlay, paths)
   if (families.includes(6) && mtu < LEAST_IPV6_MTU) throw tooSmall(mtu, settings.mtu, paths)
 
+  const entrances = new Set<number>()
   for (const { peer, families: left } of through) {
     const limit = peer.mtu !== undefined && peer.mtu < mtu ? { mtu: peer.mtu } : {}
     for (const family of left) {
@@ -93,7 +95,10 @@ export function withOverlay(
       // A pod's packets to the node itself come back through the tunnel, so they must leave by it: a strict
       // reverse-path filter, or a cloud that knows no pod addresses, would drop them on the underlay.
       for (const address of peer.addresses) {
-        if (address.family === family) routes.push({ ...mainRoute(peer, hostPrefix(address)), ...way, table })
+        if (address.family !== family) continue
+        routes.push({ ...mainRoute(peer, hostPrefix(address)), ...way, table })
+        const link = family === 4 ? pathTo(address)?.link : undefined
+        if (link !== undefined) entrances.add(link)
       }
     }
   }
@@ -106,9 +111,10 @@ export function withOverlay(
     device: { name, vni, port, mac, mtu, local, underlay, txChecksum, addresses },
     neighbours,
     fdb,
-    rules: self.podCIDRs.map((from) => ({ from, table, priority: RULE_PRIORITY })),
+    rules: self.podCIDRs.map((from) => ({ from, unlessMark: MAPPED, table, priority: RULE_PRIORITY })),
     podMtu: mtu,
     uplinks: [...uplinks],
+    entrances: [...entrances],
   }
 }
 

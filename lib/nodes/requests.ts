@@ -43,8 +43,8 @@ function routeOf({ to, type, via, link, onlink, table, priority, mtu }: DesiredR
   }
 }
 
-function ruleOf({ from, table, priority }: DesiredRule) {
-  return { family: from.address.family, from, table, priority, protocol: OWN_PROTOCOL }
+function ruleOf({ from, unlessMark, table, priority }: DesiredRule) {
+  return { family: from.address.family, from, mark: 0, markMask: unlessMark, table, priority, protocol: OWN_PROTOCOL }
 }
 
 /** `+ route 10.244.2.0/24 via 10.9.0.2 dev eth0`, in the words of `ip` and `bridge`; `~` is a replacement. */
@@ -65,7 +65,9 @@ function subjectOf(change: Change, device: string, linkName: (index: number) => 
       return `${change.entry.mac} dev ${device} dst ${change.entry.to === undefined ? '' : formatAddress(change.entry.to)}`
     case 'rule': {
       const { from, table, priority } = change.rule
-      return `from ${formatPrefix(from as Prefix)} lookup ${table} pref ${priority}`
+      const mask = 'unlessMark' in change.rule ? change.rule.unlessMark : change.rule.markMask
+      const mark = mask === undefined ? '' : ` fwmark 0/0x${mask.toString(16)}`
+      return `from ${formatPrefix(from as Prefix)}${mark} lookup ${table} pref ${priority}`
     }
   }
 }

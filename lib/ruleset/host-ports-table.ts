@@ -5,6 +5,7 @@
  *   map specific4 { 192.0.2.1 . udp . 53 comment "<attachment>" : 10.1.2.3 . 53 }
  *   set claimed4  { tcp . 8080, udp . 53 }        one question tells whether a port is taken on any address
  *   map pods4     { 10.1.2.3 : goto answered }    who needs a source address that finds the way back
+ *   set hairpin4  { 10.1.2.3 . 10.1.2.3 }         who may be asking himself; and all that ports lead to
  *
  * Only packets to an address of this host are looked at. What is sent to a container from its own side of the host (the
  * same bridge, itself) must come back through the host, so it gets the host's source address; so does what the host
@@ -14,6 +15,7 @@
 import type { Family, IpAddress } from '../ip/address.js'
 import { type Prefix, parsePrefix } from '../ip/prefix.js'
 import {
+  bitwise,
   compare,
   destinationType,
   type Expression,
@@ -23,12 +25,14 @@ import {
   meta,
   nat,
   payload,
+  setMark,
   verdict,
 } from '../netlink/nftables/expression.js'
 import type { SetSpec } from '../netlink/nftables/set.js'
 import type { Entry } from './entries.js'
 import { joined, nameBytes, portBytes } from './key.js'
-import { addressIn, interfaceInSet, isDestinationRewritten, isFamily, loadAddress } from './match.js'
+import { MAPPED } from './mapped-mark.js'
+import { addressIn, interfaceInSet, isDestinationRewritten, isDirection, isFamily, loadAddress } from './match.js'
 import { type Owner, tagOf } from './owner.js'
 import type { Skeleton, SkeletonChain } from './skeleton.js'
 
@@ -154,6 +158,27 @@ const answered: Expression[][] = [
   [...isFamily(4), ...addressIn('source', LOOPBACK), masquerade()],
 ]
 
+/** Marks packets on their way to and from the containers that ports lead to (lib/ruleset/mapped-mark). */
+const mapped: Expression[][] = FAMILIES.flatMap((family) =>
+  (['original', 'reply'] as const).map((direction) => {
+    const side = direction === 'original' ? 'destination' : 'source'
+    return [
+      ...isDirection(direction),
+      ...isFamily(family),
+      loadAddress(family, side),
+      loadAddress(family, side, family === 4 ? 1 : 4),
+      lookup(portSet('hairpin', family)),
+      meta('mark'),
+      bitwise(bits(~MAPPED), { xor: bits(MAPPED) }),
+      setMark(),
+    ]
+  }),
+)
+
+function bits(number: number) {
+  return new Uint8Array(new Uint32Array([number]).buffer)
+}
+
 const chains: Record<string, SkeletonChain> = {
   prerouting: { base: { kind: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' }, rules: [toHost] },
   output: {
@@ -180,6 +205,12 @@ const chains: Record<string, SkeletonChain> = {
       verdict({ kind: 'drop' }),
     ]),
   },
+  // After whoever else marks packets before they are routed, and after their destination is rewritten.
+  marking: {
+    base: { kind: 'filter', hook: 'prerouting', priority: -90, policy: 'accept' },
+    rules: [[...isDestinationRewritten(), verdict({ kind: 'jump', chain: 'mapped' })]],
+  },
+  mapped: { rules: mapped },
   hostports: { rules: hostports },
   answered: { rules: answered },
   everyone: { rules: [[masquerade()]] },
@@ -188,7 +219,7 @@ const chains: Record<string, SkeletonChain> = {
 
 export const HOST_PORTS: Skeleton = {
   name: { family: 'inet', table: 'flatnet-portmap' },
-  version: 1,
+  version: 2,
   witness: 'postrouting',
   sets: { ...setsOf(4), ...setsOf(6), [GUARDED]: { key: ['ifname'] } },
   chains,
@@ -242,7 +273,7 @@ export function exposedEntries(exposed: Exposed): Entry[] {
       if (conditions !== undefined) add('gate', { key, verdict: { kind: 'jump', chain: conditions } })
     }
     add('pods', { key: bytes, verdict: { kind: 'goto', chain: mode } })
-    if (mode !== 'plain') add('hairpin', { key: joined(bytes, bytes) })
+    add('hairpin', { key: joined(bytes, bytes) })
     if (mode !== 'plain' && beside !== undefined) add('beside', { key: joined(nameBytes(beside), bytes) })
   }
   return unique(entries)

@@ -4,6 +4,7 @@ import type { Family } from '../ip/address.js'
 import { maskOf, networkOf, type Prefix } from '../ip/prefix.js'
 import {
   bitwise,
+  CT_DIRECTION,
   CT_STATUS,
   compare,
   ct,
@@ -56,6 +57,11 @@ export function interfaceInSet(which: 'inInterface' | 'outInterface', set: strin
 /** The connection's destination was rewritten. */
 export function isDestinationRewritten(): Expression[] {
   return [ct('status'), bitwise(new Uint8Array([CT_STATUS.dnat, 0, 0, 0])), compare(new Uint8Array(4), { not: true })]
+}
+
+/** The packet goes the way of the connection's first one, or back. */
+export function isDirection(direction: keyof typeof CT_DIRECTION): Expression[] {
+  return [ct('direction'), compare(new Uint8Array([CT_DIRECTION[direction]]))]
 }
 
 /** The connection is in one of these states (CT_STATE, ored). */

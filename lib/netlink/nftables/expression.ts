@@ -72,12 +72,15 @@ export function payload(base: keyof typeof BASES, offset: number, length: number
   })
 }
 
-const CT = { state: 0, status: 2 } as const
+const CT = { state: 0, direction: 1, status: 2 } as const
 /** include/uapi/linux/netfilter/nf_conntrack_common.h; states are bits of their own in nf_tables. */
 export const CT_STATE = { invalid: 1, established: 2, related: 4, new: 8 } as const
 export const CT_STATUS = { snat: 0x10, dnat: 0x20 } as const
 
-/** Loads 32 bits of the connection, in host order. */
+/** IP_CT_DIR_, as `ct` loads it: one byte. */
+export const CT_DIRECTION = { original: 0, reply: 1 } as const
+
+/** Loads something about the connection: its direction takes a byte, all else 32 bits in host order. */
 export function ct(key: keyof typeof CT, slot = 0): Expression {
   return expression('ct', (writer) => {
     number(writer, 2, CT[key])
