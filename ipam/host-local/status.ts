@@ -2,6 +2,7 @@ import { CniError, ErrorCode, messageOf } from '../../lib/cni/error.js'
 import type { StatusRequest } from '../../lib/cni/request.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { close, isWritable, open, readLink, stat } from '../../lib/sys/file.js'
+import { hasIpv6, lackingIpv6 } from '../../lib/sysctl/ipv6.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf } from './config.js'
 import { addressOfName, leaseNames, leasePath, openLastReserved } from './leases.js'
 import { capacityOf, formatRangeSet, isGatewayOf, type RangeSet, rangeOf, roundRobin } from './ranges.js'
@@ -11,8 +12,8 @@ import { sideOf } from './store.js'
 
 /**
  * Fails with code 50 for what would make the next ADD fail: a store that cannot be written, a
- * resolv.conf that cannot be read, a set without a free or a reclaimable address. Counts leases by
- * their names, reads them only when a set seems full, and creates nothing.
+ * resolv.conf that cannot be read, a set of IPv6 where the kernel has none, a set without a free or a
+ * reclaimable address. Counts leases by their names, reads them only when a set seems full, and creates nothing.
  */
 export function status({ config, network, cniVersion }: StatusRequest<HostLocalConfig>): void {
   const sets = rangeSetsOf(config, cniVersion)
@@ -20,6 +21,8 @@ export function status({ config, network, cniVersion }: StatusRequest<HostLocalC
   const directory = `${dataDir}/${network}`
   const exists = requireWritable(directory)
   requireReadable(config.ipam?.resolvConf ?? '')
+  const six = sets.find((set) => set.some(({ start }) => start.family === 6))
+  if (six !== undefined && !hasIpv6()) throw lackingIpv6(`cannot lease addresses of range set ${formatRangeSet(six)}`)
   if (!exists) return
   let names: readonly string[] | undefined
   for (const [at, set] of sets.entries()) {

@@ -1,8 +1,10 @@
 /** The table against the kernel: everything an application does and a CHECK reports, before anything is done. */
 
+import { formatPrefix } from '../ip/prefix.js'
 import type { Link } from '../netlink/links/link.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { sha256Hex } from '../sys/text.js'
+import { hasIpv6, lackingIpv6 } from '../sysctl/ipv6.js'
 import type { Desired, DesiredDevice } from './desired.js'
 import { desiredState } from './desired-state.js'
 import { isDeviceOf } from './device.js'
@@ -15,12 +17,18 @@ import { placeOf, type TableSource } from './source.js'
 import { type Applied, everyApplied, type Here } from './state.js'
 import type { Node } from './table.js'
 
-/** What should be. Throws code 7 where the table does not fit this machine. */
+/** What should be. Throws code 7 where the table does not fit this machine, 50 where its kernel has no IPv6 and needs it. */
 export function wish(nodes: readonly Node[], facts: Facts, settings: Settings, source: TableSource): Desired {
   const self = findSelf(nodes, facts, settings.nodeName)
+  requireFamilies(self)
   const mine = (link: Link) => isDeviceOf(settings.network, link)
   refuseLocalClash(nodes, self, facts, placeOf(source), mine)
   return desiredState(nodes, self, settings, facts, sha256Hex)
+}
+
+function requireFamilies({ name, podCIDRs }: Node): void {
+  const six = podCIDRs.find(({ address }) => address.family === 6)
+  if (six !== undefined && !hasIpv6()) throw lackingIpv6(`cannot serve ${formatPrefix(six)} of "${name}"`)
 }
 
 /** What this network made before, by either plugin, and what other networks did. */

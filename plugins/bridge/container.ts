@@ -12,6 +12,7 @@ import { addRoute, type Route as KernelRoute } from '../../lib/netlink/routes.js
 import { type ContainerFile, inContainer } from '../../lib/netns/namespace.js'
 import { monotonic, sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
+import { hasIpv6, lackingIpv6 } from '../../lib/sysctl/ipv6.js'
 import { preferSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
 import { type Address, toKernelRoute } from './routes.js'
 
@@ -139,5 +140,7 @@ function waitForDuplicates(container: Netlink, index: number, name: string): voi
 }
 
 function explained(error: Error, name: string): Error {
+  if (isErrno(error, 'EOPNOTSUPP', 'EAFNOSUPPORT') && !hasIpv6())
+    return lackingIpv6(`failed to configure ${JSON.stringify(name)} in the container: ${error.message}`)
   return toCniError(error, `failed to configure ${JSON.stringify(name)} in the container`)
 }

@@ -41,11 +41,14 @@ on_node() {
   ip netns exec "$NODE" "$@"
 }
 
-# pod NAME CONFIG: a container attached with one plugin's configuration. The result is /tmp/NAME.result.
+# pod NAME CONFIG: a container attached with one plugin's configuration. The result is /tmp/NAME.result, what was said
+# besides is /tmp/NAME.said.
 pod() {
-  ip netns add "$1"
+  [ -e "/run/netns/$1" ] || ip netns add "$1"
   printf '%s' "$2" >"/tmp/$1.config"
-  cni ADD "$1" <"/tmp/$1.config" >"/tmp/$1.result"
+  cni ADD "$1" <"/tmp/$1.config" >"/tmp/$1.result" 2>"/tmp/$1.said" && return
+  cat "/tmp/$1.result" "/tmp/$1.said"
+  return 1
 }
 
 # unpod NAME: detaches it; the namespace stays.
@@ -86,9 +89,27 @@ port() {
 
 # cni COMMAND POD [PLUGIN]: one call as a runtime makes it, of the plugin that the pod's configuration names.
 cni() {
-  type=${3:-$(grep -o '"type": *"[^"]*"' "/tmp/$2.config" | head -n 1 | cut -d '"' -f 4)}
+  plugin=${3:-$(grep -o '"type": *"[^"]*"' "/tmp/$2.config" | head -n 1 | cut -d '"' -f 4)}
   on_node env CNI_COMMAND="$1" CNI_CONTAINERID="$2" CNI_NETNS="/run/netns/$2" CNI_IFNAME=eth0 CNI_PATH=$CNI_BIN \
-    $CNI_BIN/"$type"
+    $CNI_BIN/"$plugin"
+}
+
+# status PLUGIN CONFIG, collect PLUGIN CONFIG: STATUS, and GC of a network that has no attachment any more.
+status() {
+  printf '%s' "$2" | on_node env CNI_COMMAND=STATUS CNI_PATH=$CNI_BIN $CNI_BIN/"$1"
+}
+
+collect() {
+  printf '%s, "cni.dev/valid-attachments": [] }' "${2%\}*}" | on_node env CNI_COMMAND=GC CNI_PATH=$CNI_BIN $CNI_BIN/"$1"
+}
+
+# refused CODE TEXT COMMAND...: the plugin fails with this code, and what it says has TEXT.
+refused() {
+  code=$1 text=$2
+  shift 2
+  answer=$("$@" 2>&1) && { echo "it succeeded: $answer"; return 1; }
+  echo "$answer"
+  echo "$answer" | grep -q "\"code\": *$code\b" && echo "$answer" | grep -q "$text"
 }
 
 # in_pod NAME COMMAND...

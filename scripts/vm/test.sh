@@ -1,0 +1,31 @@
+#!/bin/sh
+# Boots the machines of guest/, two at a time, and closes with `N passed, N failed` of them all.
+#   test.sh [MACHINE...]
+set -eu
+cd "$(dirname "$0")/../.."
+[ $# -gt 0 ] || set -- ipv6-off stock
+
+# run MACHINE: prints claims, and `N passed, N failed` for each boot.
+run() {
+  case $1 in
+    ipv6-off) scripts/vm/boot.sh "$1" -append ipv6.disable=1 ;;
+    *) scripts/vm/boot.sh "$1" ;;
+  esac
+}
+
+# In a process of its own, so that xargs can start it: one machine, told of when it is at its end.
+if [ "${MACHINE:-}" = one ]; then
+  log=build/vm/$1.log
+  started=$(date +%s)
+  run "$1" >"$log" 2>&1 || grep -q ' [1-9][0-9]* failed$' "$log" || echo '0 passed, 1 failed' >>"$log"
+  cat "$log"
+  printf '%s took %s s\n\n' "$1" "$(($(date +%s) - started))"
+  exit 0
+fi
+
+for machine in "$@"; do rm -f "build/vm/$machine.log"; done
+printf '%s\n' "$@" | MACHINE=one xargs -P 2 -n 1 "$0"
+cd build/vm
+for machine in "$@"; do cat "$machine.log"; done |
+  awk '/^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
+    END { print passed " passed, " failed " failed"; exit !(passed > 0 && failed == 0) }'
