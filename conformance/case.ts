@@ -42,6 +42,8 @@ export interface Case {
   readonly versions?: 'each' | 'newest'
   /** Seconds; default 30. */
   readonly timeout?: number
+  /** It waits for minutes and does nothing meanwhile: run beside the others. */
+  readonly idle?: true
   /** Throws `Failure` or `Skip`, or returns. */
   run(context: Context): void | Promise<void>
 }

@@ -49,7 +49,6 @@ export const UNTESTED: Readonly<Record<string, string>> = {
   ...all('is the sum of CAP-07 and CAP-12', ['RTM-37']),
   ...all('says which network a caller asks; nothing for a plugin to do', ['RTM-38']),
   ...all('an outage that harms running containers cannot be brought about without knowing the plugin', ['STA-03']),
-  ...all('takes as long as the four minutes a caller waits', ['RTM-41']),
   ...all('needs the release before this one', ['ROB-42']),
 }
 

@@ -30,14 +30,12 @@ export async function runPoints(
   each: (point: Point, report: Report) => void,
 ): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'conformance-'))
-  const waiting = [...points]
+  const busy = points.filter((point) => point.case.idle !== true)
+  const idle = points.filter((point) => point.case.idle === true)
+  const queues = [...Array.from({ length: Math.min(jobs, busy.length) }, () => busy), idle]
   const prefix = privately()
   try {
-    await Promise.all(
-      Array.from({ length: Math.min(jobs, points.length) }, (_, i) =>
-        serve(waiting, join(scratch, String(i)), prefix, bin, each),
-      ),
-    )
+    await Promise.all(queues.map((queue, i) => serve(queue, join(scratch, String(i)), prefix, bin, each)))
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }

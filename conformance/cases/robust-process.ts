@@ -256,6 +256,7 @@ export const cases: Case[] = [
     duty: ['IPAM'],
     claim: 'a lock that another process holds for long is waited for with a limit, and then code 11',
     needs: { descriptor: ['state'] },
+    idle: true,
     timeout: 90,
     async run(context) {
       const one = context.attachment()

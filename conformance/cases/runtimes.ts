@@ -1,6 +1,6 @@
 /** What real runtimes do: section 20 of the list, replayed. */
 
-import { copyFileSync, existsSync, renameSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, renameSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { check, done, err, fail, ok, ok0, same, seen, show, wellFormed } from '../assert.js'
@@ -647,6 +647,26 @@ export const cases: Case[] = [
       attachment.netns.remove()
       ok0(attachment.del())
       ok0(attachment.del({ netns: '' }))
+    },
+  },
+  {
+    id: 'RTM-41',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['DL'],
+    idle: true,
+    timeout: 260,
+    claim: 'A delegate that never answers is given up with code 11 before the four minutes of a caller are over',
+    async run(t) {
+      const where = t.temp('never')
+      writeFileSync(join(where, 'suite-never'), '#!/bin/sh\n[ "$CNI_COMMAND" = ADD ] || exit 0\nexec /bin/sleep 300\n')
+      chmodSync(join(where, 'suite-never'), 0o755)
+      const attachment = t.attachment({ config: { [t.plugin.delegates ?? 'ipam']: { type: 'suite-never' } } })
+      const before = t.snapshot()
+      const answer = await attachment.start('ADD', { path: where, timeout: 240_000 }).done
+      check(!answer.timedOut, `ADD ends; ${seen(answer)}`)
+      err(answer, 11)
+      t.noResidue(before)
     },
   },
   {
