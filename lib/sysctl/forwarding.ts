@@ -1,8 +1,10 @@
 /** Turns this node into a router, without taking its own IPv6 default route away. */
 
+import { CniError, ErrorCode } from '../cni/error.js'
 import type { Family } from '../ip/address.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { TABLE_MAIN } from '../netlink/routes.js'
+import { isWritable } from '../sys/file.js'
 import { warn } from '../sys/log.js'
 import { readSysctl, requireSysctl } from './sysctl.js'
 
@@ -22,6 +24,17 @@ export function enableForwarding(host: Netlink, family: Family): void {
 
 export function isForwarding(family: Family): boolean {
   return readSysctl(FORWARDING[family]) === '1'
+}
+
+/** For STATUS: throws code 50 where the node forwards neither family, and cannot be made to. */
+export function requireForwardable(): void {
+  const able = (family: Family) => isForwarding(family) || isWritable(`/proc/sys/${FORWARDING[family]}`)
+  if (able(4) || able(6)) return
+  throw new CniError(
+    ErrorCode.NotAvailable,
+    'the node forwards no packets, and /proc/sys cannot be written to change that',
+    `set it from outside (sysctl -w ${FORWARDING[4]}=1 ${FORWARDING[6]}=1), or make /proc/sys writable here`,
+  )
 }
 
 /**

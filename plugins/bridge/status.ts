@@ -5,6 +5,7 @@ import { findDelegate } from '../../lib/cni/delegate.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { StatusRequest } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
+import { requireForwardable } from '../../lib/sysctl/forwarding.js'
 import { type BridgeConfig, settingsOf, stateDirOf } from './config.js'
 import { requireRules } from './ruleset.js'
 
@@ -25,6 +26,7 @@ export function status(request: StatusRequest<BridgeConfig>): void {
   if (bridge !== undefined && host.links.list({ master: bridge.index }).length >= PORTS) {
     throw notAvailable(`bridge "${name}" is full`, `it has ${PORTS} of ${PORTS} ports, the limit of the kernel`)
   }
+  if (settings.isGateway) requireForwardable()
   requireStateDir(stateDirOf(request.config))
   requireRules(settings)
   if (ipam !== undefined) findDelegate(ipam, request).run('STATUS')
