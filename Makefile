@@ -35,12 +35,12 @@ build/schemas/.done: build/js/.tools $(shell find lib plugins ipam -name "*.sche
 	$(NODE) $(TOOLS)/compile-schemas.js
 	@touch $@
 
-$(HOST)/flatnet-host: $(wildcard lib/host/src/*.rs lib/host/src/bin/*.rs) lib/host/Cargo.toml lib/host/Cargo.lock lib/host/.cargo/config.toml
+$(HOST)/flatnet-host: $(wildcard lib/host/src/*.rs lib/host/src/bin/*/*.rs) lib/host/Cargo.toml lib/host/Cargo.lock lib/host/.cargo/config.toml
 	@scripts/prerequisites.sh build
 	cd lib/host && $(CARGO) build --release --locked --quiet
 	@touch $@
 
-build/flatnet: build/js/.tools build/schemas/.done $(HOST)/flatnet-host $(SOURCES)
+build/flatnet: scripts/train.sh build/js/.tools build/schemas/.done $(HOST)/flatnet-host $(SOURCES)
 	$(NODE) $(TOOLS)/bundle.js
 
 build/js/.tests: build/schemas/.done $(SOURCES) $(TESTS) scripts/tsconfig.test.json

@@ -1,9 +1,10 @@
 /**
  * Bundles the suite with ncc into one script whose value is its exports, drops what nobody calls, and
- * packs it behind the host: `bin/flatnet`, and a hard link to it for each plugin.
+ * packs it behind the host: `bin/flatnet`, and a hard link to it for each plugin. What calls write to is
+ * learnt by running some, and lies side by side in the executable's image: see lib/host/src/arena.rs.
  */
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { eachMapping, TraceMap } from '@jridgewell/trace-mapping'
@@ -96,16 +97,32 @@ const small = await minify(asScript(code.replace(/^\/\/# sourceMappingURL=.*$/m,
 writeFileSync('build/bundle/flatnet.js', small.code ?? '')
 writeFileSync('build/bundle/flatnet.map', lineMap(String(small.map)))
 
-mkdirSync('bin', { recursive: true })
 const names = pluginFolders().map(({ name }) => name)
-const arguments_ = [
-  `${HOST}/flatnet-host`,
-  'build/flatnet',
-  'build/bundle/flatnet.js',
-  'build/bundle/flatnet.map',
-  ...names,
-]
-execFileSync(`${HOST}/flatnet-pack`, arguments_, { stdio: 'inherit' })
-for (const old of readdirSync('bin')) rmSync(`bin/${old}`)
-for (const name of new Set([...names, 'flatnet'])) linkSync('build/flatnet', `bin/${name}`)
+
+/** Makes `folder`/flatnet and a hard link to it for each plugin in `bin`. */
+function pack(layout: string, folder: string, bin: string): void {
+  mkdirSync(bin, { recursive: true })
+  const executable = `${folder}/flatnet`
+  const bundle = ['build/bundle/flatnet.js', 'build/bundle/flatnet.map']
+  execFileSync(`${HOST}/flatnet-pack`, [layout, `${HOST}/flatnet-host`, executable, ...bundle, ...names], {
+    stdio: ['inherit', layout === 'spread' ? 'ignore' : 'inherit', 'inherit'],
+  })
+  for (const old of readdirSync(bin)) if (`${bin}/${old}` !== executable) rmSync(`${bin}/${old}`)
+  for (const name of new Set([...names, 'flatnet'])) {
+    if (`${bin}/${name}` !== executable) linkSync(executable, `${bin}/${name}`)
+  }
+}
+
+/** The path of a profile of what calls write to, for an image that has it side by side. */
+function train(): string {
+  const [folder, profile] = ['build/train', 'build/bundle/profile']
+  pack('spread', folder, folder)
+  writeFileSync(profile, '')
+  const { status } = spawnSync('scripts/train.sh', [`${HOST}/flatnet-pack`, folder, profile], { stdio: 'inherit' })
+  if (status !== 0) console.error('not trained: an ADD will take some 0.5 ms longer')
+  rmSync(folder, { recursive: true })
+  return profile
+}
+
+pack(train(), 'build', 'bin')
 console.log(`bin/: ${names.length} names, one inode, ${(statSync('build/flatnet').size / 2 ** 20).toFixed(2)} MiB`)

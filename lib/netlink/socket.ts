@@ -6,7 +6,7 @@
 import { isErrno } from '../sys/errno.js'
 import { close } from '../sys/file.js'
 import { AF_NETLINK, openSocket, receive, SOCK_RAW, SOL_SOCKET, send, setOption } from '../sys/socket.js'
-import { type Reader, readerOf } from './codec/reader.js'
+import { readerOf } from './codec/reader.js'
 import { Writer } from './codec/writer.js'
 import { NetlinkError, readExtendedAck } from './error.js'
 import {
@@ -41,9 +41,10 @@ const DEADLINE = 10_000
 /** An NLMSG_DONE with the dump's result. */
 const DONE_LENGTH = HEADER_LENGTH + 4
 
-// Nothing here calls back into a socket while it reads or writes, so all sockets share one pair of buffers.
-let sharedWriter: Writer | undefined
-let sharedReader: Reader | undefined
+// Nothing here calls back into a socket while it reads or writes, so all sockets share one pair of buffers. They are
+// in the executable's image: what is not used of them is never made.
+const sharedWriter = new Writer()
+let sharedReader = readerOf(new Uint8Array(32768))
 
 /** What one reply came to, as far as the caller that waits for it must know. */
 interface Reply extends Message {
@@ -160,7 +161,6 @@ export class NetlinkSocket {
     this.transmit(writer, request)
     let weight = 0
     for (;;) {
-      sharedReader ??= readerOf(new Uint8Array(32768))
       const { bytes, view } = sharedReader
       const length = receive(this.fd, bytes, this.deadline)
       if (length > bytes.length) return this.giveUpDump(request, sequence)
@@ -282,7 +282,6 @@ export class NetlinkSocket {
     handle: (reply: Reply, request: Request) => boolean,
     echoed = false,
   ): boolean {
-    sharedReader ??= readerOf(new Uint8Array(32768))
     let whole = true
     for (;;) {
       const { bytes, view } = sharedReader
@@ -321,7 +320,6 @@ export class NetlinkSocket {
 }
 
 function beginWriting(): Writer {
-  sharedWriter ??= new Writer()
   sharedWriter.length = 0
   return sharedWriter
 }

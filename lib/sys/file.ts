@@ -80,7 +80,7 @@ export function close(fd: number): void {
 
 /** Reads until the end of file. Throws `EFBIG` past `limit` bytes. */
 export function readAll(fd: number, limit: number, subject = `descriptor ${fd}`): Uint8Array {
-  let buffer = new Uint8Array(Math.min(limit + 1, 16384))
+  let buffer = new Uint8Array(Math.min(limit + 1, 4096))
   let length = 0
   for (;;) {
     const n = read(fd, buffer.subarray(length), subject)

@@ -25,6 +25,6 @@ export async function packForEngine(module: string, directory: string, name: str
   )
   writeFileSync(map, '')
   const host = resolve('lib/host/target/release')
-  execFileSync(`${host}/flatnet-pack`, [`${host}/flatnet-host`, executable, bundle, map, name])
+  execFileSync(`${host}/flatnet-pack`, ['dense', `${host}/flatnet-host`, executable, bundle, map, name])
   return executable
 }

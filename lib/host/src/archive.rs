@@ -58,7 +58,7 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 const DAMAGED: &str = "the executable is damaged: its code cannot be inflated";
 
 /// Private memory for good: of a file, or empty.
-fn map(fd: i32, length: usize) -> Option<&'static mut [u8]> {
+pub fn map(fd: i32, length: usize) -> Option<&'static mut [u8]> {
     let flags = libc::MAP_PRIVATE | if fd < 0 { libc::MAP_ANONYMOUS } else { 0 };
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     unsafe {

@@ -8,8 +8,9 @@
 //! The image belongs to the one host that wrote it; `anchor` says so. Without an image, or where the
 //! address is taken, a start falls back to bytecode.
 
-use crate::archive::Section;
-use crate::arena::{self, BASE};
+use crate::archive::{Section, map};
+use crate::arena::{self, BASE, GROUPS, Layout};
+use alloc::ffi::CString;
 use rquickjs::qjs::{self, JSContext, JSValue};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"flatheap");
@@ -22,6 +23,34 @@ pub struct Restored {
     pub plugins: JSValue,
 }
 
+/// A layout, and the room of its groups.
+pub type Plan = (Layout, [usize; GROUPS]);
+
+/// What `dense`, `spread` or the path of a profile (see bin/pack/touched.rs) means. A profile that cannot
+/// be read means `dense`.
+pub fn plan(layout: &str) -> Plan {
+    let dense = (Layout::Dense, [0; GROUPS]);
+    match layout {
+        "dense" => dense,
+        "spread" => (Layout::Spread, [0; GROUPS]),
+        path => profile(path).unwrap_or(dense),
+    }
+}
+
+fn profile(path: &str) -> Option<Plan> {
+    let path = CString::new(path).ok()?;
+    unsafe {
+        let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        let length = libc::lseek(fd, 0, libc::SEEK_END);
+        let (words, groups) = map(fd, usize::try_from(length).ok()?)?.split_at_checked(GROUPS * 8)?;
+        let mut rooms = [0; GROUPS];
+        for (room, word) in rooms.iter_mut().zip(words.chunks_exact(8)) {
+            *room = u64::from_le_bytes(word.try_into().ok()?) as usize;
+        }
+        Some((Layout::Placed(groups), rooms))
+    }
+}
+
 /// Where a function of this very host lies (one of C, which has a single address).
 fn anchor() -> usize {
     libc::syscall as *const () as usize
@@ -32,6 +61,7 @@ fn anchor() -> usize {
 /// # Safety
 /// `context`, `door` and `plugins` are live and in the arena.
 pub unsafe fn seal(context: *mut JSContext, door: JSValue, plugins: JSValue) -> &'static [u8] {
+    arena::close_gaps();
     let state = arena::state();
     state.magic = MAGIC;
     unsafe {

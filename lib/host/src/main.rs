@@ -38,7 +38,7 @@ pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         Err(why) => last_words::fail("cannot load the plugin", why),
     };
     if archive.image.length == 0 && argument(1) == "--image" {
-        write_image(archive);
+        write_image(archive, argument(2));
     }
     run(archive, argument(0))
 }
@@ -59,7 +59,8 @@ fn run(archive: &'static Archive, called: &str) -> ! {
     };
     let restored = if debugging() { None } else { image::restore(archive.fd, archive.image) };
     unsafe {
-        let image::Restored { context: ctx, door, plugins } = restored.unwrap_or_else(|| evaluate(archive));
+        let image::Restored { context: ctx, door, plugins } =
+            restored.unwrap_or_else(|| evaluate(archive, image::plan("dense")));
         door::open(ctx, door, plugins, archive, name);
         engine::set_stack(qjs::JS_GetRuntime(ctx));
         let exports = door::exports(ctx, name);
@@ -87,8 +88,9 @@ fn debugging() -> bool {
 }
 
 /// An engine with the suite's bytecode evaluated in it: the long way to what an image holds.
-fn evaluate(archive: &Archive) -> image::Restored {
-    if !arena::create() {
+fn evaluate(archive: &Archive, layout: image::Plan) -> image::Restored {
+    let (layout, rooms) = layout;
+    if !arena::create(layout, rooms) {
         last_words::fail("cannot start the engine", "no memory, or its address is taken");
     }
     let Some(context) = engine::start() else {
@@ -116,8 +118,8 @@ unsafe fn fail_with_exception(ctx: *mut qjs::JSContext) -> ! {
 }
 
 /// At build time: evaluates the suite and writes the heap to stdout.
-fn write_image(archive: &Archive) -> ! {
-    let image::Restored { context, door, plugins } = evaluate(archive);
+fn write_image(archive: &Archive, layout: &str) -> ! {
+    let image::Restored { context, door, plugins } = evaluate(archive, image::plan(layout));
     unsafe {
         qjs::JS_RunGC(qjs::JS_GetRuntime(context));
         let mut bytes = image::seal(context, door, plugins);

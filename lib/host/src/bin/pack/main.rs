@@ -1,7 +1,10 @@
-//! `flatnet-pack HOST OUTPUT BUNDLE MAP NAME…`
+//! `flatnet-pack LAYOUT HOST OUTPUT BUNDLE MAP NAME…`, LAYOUT being `dense`, `spread` or a profile's path
 //!
 //! Compiles the suite's bundle (a script whose value is its exports) to bytecode, appends it to a copy
-//! of the host executable, lets that make an image of itself, and appends the image too. Build-time only: this is where the parser lives.
+//! of the host executable, lets that make an image of itself, and appends the image too. Build-time only:
+//! this is where the parser lives.
+
+mod touched;
 
 use flatnet_host::archive;
 use rquickjs::{Context, Runtime, qjs};
@@ -40,8 +43,13 @@ fn compile(name: &str, source: &str) -> Result<Code, String> {
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [host, output, bundle, map, names @ ..] = &arguments[..] else {
-        eprintln!("usage: flatnet-pack HOST OUTPUT BUNDLE MAP NAME…");
+    if let [first, rest @ ..] = &arguments[..]
+        && first == "touched"
+    {
+        touched::touched(rest);
+    }
+    let [layout, host, output, bundle, map, names @ ..] = &arguments[..] else {
+        eprintln!("usage: flatnet-pack LAYOUT HOST OUTPUT BUNDLE MAP NAME…");
         exit(2);
     };
     let read = |path: &str| fs::read(path).unwrap_or_else(|e| panic!("{path}: {e}"));
@@ -70,7 +78,7 @@ fn main() {
     };
     write(&code.small, &[]);
     // The executable itself knows how to make its image; it starts without one where it cannot.
-    let image = match Command::new(fs::canonicalize(&temporary).expect("path")).arg("--image").output() {
+    let image = match Command::new(fs::canonicalize(&temporary).expect("path")).args(["--image", layout]).output() {
         Ok(made) if made.status.success() => made.stdout,
         Ok(made) => panic!("no image: {}", String::from_utf8_lossy(&made.stdout)),
         Err(error) => panic!("no image: {error}"),
