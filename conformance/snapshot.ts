@@ -125,9 +125,10 @@ function arrays(body: string): Json[][] {
     .map((line) => JSON.parse(line).filter((object: Json) => isObject(object) && Object.keys(object).length > 0))
 }
 
-/** Not what the kernel makes for every link by itself in IPv6, some time after it is up. */
-function isOurs({ dst, type }: Json): boolean {
-  return !/^(fe80:|ff00:)/.test(dst) && type !== 'anycast' && type !== 'multicast'
+/** Not what the kernel makes in IPv6 for every link and address by itself, some time after it is there. */
+function isOurs({ dst, type, protocol }: Json): boolean {
+  if (/^(fe80:|ff00:)/.test(dst) || type === 'anycast' || type === 'multicast') return false
+  return !(type === 'local' && protocol === 'kernel' && dst.includes(':'))
 }
 
 function linkLines(link: Json): string[] {

@@ -89,9 +89,11 @@ export const cases: Case[] = [
         `x/../${t.fake.type}`,
       ]) {
         err(attachment.add({ config: { [section]: { type } } }))
+        same(t.fake.verbs(), [], `what was executed for ${type}`)
+        ok0(attachment.del())
+        t.fake.forget()
       }
-      same(t.fake.verbs(), [], 'what was executed')
-      t.noResidue(before, 'a refused type changes nothing')
+      t.noResidue(before, 'after a refused type and DEL all is as before')
     },
   },
   {

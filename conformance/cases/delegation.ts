@@ -20,10 +20,9 @@ function rich(context: Context): Json {
   }
 }
 
-/** What a failed ADD must have left: the delegate called with ADD and DEL, no link, nothing else. */
+/** A failed ADD: the delegate was called with ADD and DEL, and with the same otherwise. */
 function rolledBack(context: Context, provoke: () => void, codes: readonly number[] = []): void {
   const one = context.attachment()
-  const before = context.snapshot()
   context.fake.forget()
   provoke()
   err(one.add(), ...codes)
@@ -31,8 +30,6 @@ function rolledBack(context: Context, provoke: () => void, codes: readonly numbe
   const [add, del] = context.fake.calls()
   same(del?.stdin, add?.stdin, 'stdin of its DEL')
   same({ ...del?.env, CNI_COMMAND: 'ADD' }, add?.env, 'environment of its DEL but for the verb')
-  check(one.netns.link(one.ifName) === undefined, `there is no ${one.ifName}`)
-  context.noResidue(before, 'after an ADD that failed all is as before')
 }
 
 export const cases: Case[] = [
@@ -83,15 +80,13 @@ export const cases: Case[] = [
     claim: 'the delegate is looked for in CNI_PATH, and neither in PATH nor in the working directory',
     run(context) {
       const { bin } = context.fake
-      const one = context.attachment()
-      for (const outside of [{ env: { PATH: `${bin}:/usr/bin:/bin:/usr/sbin:/sbin` } }, { shell: `cd ${bin}` }]) {
-        err(one.add({ path: context.bin, ...outside }))
-        same(context.fake.verbs(), [], 'verbs of a delegate outside CNI_PATH')
-        done(one.del())
-        context.fake.forget()
-      }
       const empty = context.temp('empty')
-      one.added({ path: `${context.bin}:${empty}:/there/is/none:${bin}` })
+      context.attachment().added({ path: `${context.bin}:${empty}:/there/is/none:${bin}` })
+      for (const outside of [{ env: { PATH: `${bin}:/usr/bin:/bin:/usr/sbin:/sbin` } }, { shell: `cd ${bin}` }]) {
+        context.fake.forget()
+        err(context.attachment().add({ path: context.bin, ...outside }))
+        same(context.fake.verbs(), [], 'verbs of a delegate outside CNI_PATH')
+      }
     },
   },
   {
@@ -168,6 +163,14 @@ export const cases: Case[] = [
     run(context) {
       const replies: Json[] = ['garbage', '', '{"ips":', '[]', context.shape({ ips: [], dns: {} })]
       for (const stdout of replies) rolledBack(context, () => context.fake.on('ADD', { stdout }))
+      const one = context.attachment()
+      const before = context.snapshot()
+      for (const stdout of replies) {
+        context.fake.on('ADD', { stdout })
+        err(one.add())
+        check(one.netns.link(one.ifName) === undefined, `there is no ${one.ifName} after ${JSON.stringify(stdout)}`)
+        context.noResidue(before, 'after an ADD that failed all is as before')
+      }
     },
   },
   {

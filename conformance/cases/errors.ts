@@ -106,6 +106,7 @@ export const cases: Case[] = [
       t.fake.fails('ADD', 11)
       err(attachment.add(), 11)
       t.fake.on('ADD')
+      ok0(attachment.del())
       ok(attachment.add())
     },
   },
