@@ -277,19 +277,21 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'after an ADD that failed at any stage, DEL restores what was before',
-    timeout: 60,
     run(context) {
       const stages = failures(context)
       const one = context.attachment()
       const before = context.snapshot()
+      let failed = 0
       for (const { name, provoke } of stages) {
         const { answer, restore } = provoke(one)
-        check(answer.status !== 0, `ADD fails at: ${name}`)
         restore?.()
         ok0(one.del())
         context.noResidue(before, `after a failure (${name}) and DEL all is as before`)
         same(context.fake.held(), [], `addresses still held after a failure (${name}) and DEL`)
+        if (answer.status !== 0) failed++
+        else one.renew()
       }
+      check(failed > 0, 'there is a way to make ADD fail')
     },
   },
   {
@@ -298,15 +300,19 @@ export const cases: Case[] = [
     level: 'SHOULD',
     duty: ['P'],
     claim: 'an ADD that failed has undone its own changes, without a DEL',
-    timeout: 60,
     run(context) {
       const stages = failures(context)
       const one = context.attachment()
       const before = context.snapshot()
       for (const { name, provoke } of stages) {
         const { answer, restore } = provoke(one)
-        err(answer)
         restore?.()
+        if (answer.status === 0) {
+          // Whether it may is another case's question.
+          ok0(one.del())
+          one.renew()
+          continue
+        }
         context.noResidue(before, `after a failure (${name}) all is as before`)
         same(context.fake.held(), [], `addresses still held after a failure (${name})`)
       }

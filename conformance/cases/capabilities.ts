@@ -88,7 +88,6 @@ export const cases: Case[] = [
     claim:
       'traffic to a mapped port of the host reaches the container, from outside and from the host, and no more after DEL',
     needs: { capabilities: ['portMappings'], kinds: ['chained'] },
-    timeout: 60,
     async run(context) {
       const far = outside(context)
       const one = mapped(context, [

@@ -21,7 +21,6 @@ export const cases: Case[] = [
     duty: ['P'],
     claim:
       'first ADDs of many containers at once all succeed, with addresses of their own and what they share made once',
-    timeout: 90,
     async run(context) {
       const many = attachments(context, MANY)
       const answers = await Promise.all(many.map((one) => one.start('ADD', { timeout: 60_000 }).done))
@@ -43,7 +42,6 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'after a mix of ADD and DEL at once and a DEL of each, all is as before',
-    timeout: 90,
     async run(context) {
       const many = attachments(context, 16)
       const before = context.snapshot()

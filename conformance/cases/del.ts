@@ -164,7 +164,6 @@ export const cases: Case[] = [
     level: 'SHOULD',
     duty: ['P'],
     claim: 'DEL with a malformed prevResult succeeds and leaves what was before',
-    timeout: 60,
     run(context) {
       const one = context.attachment()
       const before = context.snapshot()

@@ -1,7 +1,7 @@
 /** Result types: section 11 of the list, without conversions. */
 
 import { isIP } from 'node:net'
-import { check, done, err, ok, same, show } from '../assert.js'
+import { check, done, err, ok, ok0, same, show } from '../assert.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
@@ -262,11 +262,12 @@ export const cases: Case[] = [
     duty: ['IF'],
     needs: { descriptor: ['layer2'], until: '0.2.0' },
     versions: 'each',
-    claim: 'Before 0.3.0, where an address is compulsory, an interface without one is an error that leaves nothing',
+    claim: 'Before 0.3.0, where an address is compulsory, an interface without one is an error, and gone after DEL',
     run(t) {
       const attachment = t.attachment({ config: t.plugin.layer2 })
       const before = t.snapshot()
       err(attachment.add())
+      ok0(attachment.del())
       t.noResidue(before)
     },
   },

@@ -44,7 +44,6 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'after a hundred rounds of ADD and DEL of one attachment at once a last DEL restores what was before',
-    timeout: 90,
     async run(context) {
       const one = context.attachment()
       const before = context.snapshot()
@@ -63,7 +62,6 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'two networks that share a bridge and directories work at the same time',
-    timeout: 60,
     async run(context) {
       const probes = [context.attachment(), context.attachment({ config: { name: 'suite2' } })]
       for (const probe of probes) probe.added()
@@ -89,7 +87,6 @@ export const cases: Case[] = [
     duty: ['P'],
     claim: 'a GC beside an ADD leaves a whole attachment or none, and the valid ones alone',
     needs: { since: '1.1.0' },
-    timeout: 60,
     async run(context) {
       const kept = context.attachment()
       kept.added()
@@ -137,7 +134,6 @@ export const cases: Case[] = [
     duty: ['IPAM'],
     claim: '500 ADDs and 500 DELs in random order lose and double nothing, and take no longer towards the end',
     needs: { since: '0.3.0' },
-    timeout: 120,
     run(context) {
       if (context.plugin.config.ranges === undefined) context.skip('the plugin has no ranges')
       const config = { ipam: { ranges: [[{ subnet: '10.60.0.0/23' }]] } }

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { basename, dirname, join } from 'node:path'
-import { done, err, ok, ok0, same } from '../assert.js'
+import { done, err, ok, ok0, same, wellFormed } from '../assert.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
@@ -35,7 +35,7 @@ export const cases: Case[] = [
         err(one.add({ config: { name: path } }), 7)
         if (context.plugin.ifName === undefined) err(one.add({ ifName: path }), 4)
         const link = linkName(context, path)
-        if (link !== undefined) err(one.add({ config: link }), 7)
+        if (link !== undefined) err(one.add({ config: link }))
         err(one.del({ containerId: path }), 4)
       }
       context.noResidue(before, 'refused names change nothing')
@@ -89,7 +89,6 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'container IDs that differ in case, or contain one another, are different attachments for every verb',
-    timeout: 60,
     run(context) {
       const names = ['c1', 'C1', 'c10', 'c', 'c1.eth0', 'c1-eth0', 'c1_eth0', 'c1..', '1']
       const all = names.map((containerId) => context.attachment({ containerId }))
@@ -128,7 +127,7 @@ export const cases: Case[] = [
       for (const netns of [...paths, '/proc/self/ns/mnt', '/proc/self/ns/uts', '/dev/null', '/proc/1/comm']) {
         err(one.add({ netns }))
         context.noResidue(before, `ADD with namespace ${netns} changes nothing`)
-        done(one.del({ netns }))
+        wellFormed(one.del({ netns }))
         context.noResidue(before, `DEL with namespace ${netns} changes nothing`)
       }
       same(context.fake.held(), [], 'addresses that the delegate has not got back')

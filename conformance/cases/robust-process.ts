@@ -51,7 +51,7 @@ function lockFiles(context: Context): string[] {
 
 /** Holds a lock on a file the way that other program does, until the child is killed. */
 async function holdLock(context: Context, path: string): Promise<ChildProcess> {
-  const child = spawn('flock', ['-o', path, 'sh', '-c', 'echo held; exec sleep 60'], {
+  const child = spawn('flock', ['-o', path, 'sh', '-c', 'echo held; exec sleep 120'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   context.cleanup(() => child.kill('SIGKILL'))
@@ -108,7 +108,6 @@ export const cases: Case[] = [
     duty: ['DL'],
     claim: 'where the reader of a large result is gone ADD fails or ends by the signal, and DEL cleans up',
     needs: { since: '0.3.0', link: true },
-    timeout: 60,
     async run(context) {
       context.fake.on('ADD', { stdout: large(context) })
       const one = context.attachment()
@@ -128,7 +127,6 @@ export const cases: Case[] = [
     duty: ['DL'],
     claim: 'a result of 5,000 routes is complete though its reader sleeps first',
     needs: { since: '0.3.0', link: true },
-    timeout: 60,
     async run(context) {
       context.fake.on('ADD', { stdout: large(context) })
       const one = context.attachment()
@@ -159,7 +157,6 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'after ADD was killed at any point DEL restores what was before, and the next ADD works',
-    timeout: 90,
     async run(context) {
       const one = context.attachment()
       const before = context.snapshot()
@@ -183,7 +180,6 @@ export const cases: Case[] = [
     level: 'SHOULD',
     duty: ['P'],
     claim: 'SIGTERM, SIGINT, SIGHUP and SIGPIPE end ADD soon, and DEL restores what was before',
-    timeout: 60,
     async run(context) {
       const one = context.attachment()
       const before = context.snapshot()
@@ -205,7 +201,6 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'a DEL or GC that was killed can be repeated, and is complete then',
-    timeout: 60,
     async run(context) {
       const one = context.attachment()
       const before = context.snapshot()
@@ -234,7 +229,6 @@ export const cases: Case[] = [
     duty: ['P'],
     claim: 'a call that was killed while it held a lock leaves no lock behind',
     needs: { descriptor: ['state'] },
-    timeout: 60,
     async run(context) {
       const one = context.attachment()
       const took = await duration(one)
@@ -257,7 +251,6 @@ export const cases: Case[] = [
     claim: 'a lock that another process holds for long is waited for with a limit, and then code 11',
     needs: { descriptor: ['state'] },
     idle: true,
-    timeout: 90,
     async run(context) {
       const one = context.attachment()
       one.added()
@@ -280,7 +273,6 @@ export const cases: Case[] = [
     level: 'SHOULD',
     duty: ['P'],
     claim: 'while one call is stopped others work, unless it holds a lock; when it goes on it ends well',
-    timeout: 60,
     async run(context) {
       const one = context.attachment()
       const other = context.attachment()

@@ -310,7 +310,6 @@ export const cases: Case[] = [
     section: 'LIB',
     level: 'DF',
     duty: ['P'],
-    timeout: 60,
     claim: 'CNI_ARGS with the five Kubernetes keys are taken in every order',
     run(t) {
       const attachment = t.attachment()
@@ -369,7 +368,6 @@ export const cases: Case[] = [
     section: 'LIB',
     level: 'DF',
     duty: ['P'],
-    timeout: 60,
     claim: 'DEL after an ADD that got halfway, ten times in a row, succeeds and does not take long',
     run(t) {
       const attachment = t.attachment()
@@ -457,7 +455,6 @@ export const cases: Case[] = [
     level: 'DF',
     duty: ['P'],
     needs: { since: '1.1.0' },
-    timeout: 60,
     claim: 'STATUS over and over beside ADD and DEL succeeds, at a cost that does not grow',
     async run(t) {
       const attachment = t.attachment()
@@ -674,7 +671,6 @@ export const cases: Case[] = [
     section: 'LIB',
     level: 'DF',
     duty: ['P'],
-    timeout: 90,
     claim: 'A pod that crashes in a loop, forty times, leaves nothing',
     run(t) {
       const attachment = t.attachment()
@@ -713,7 +709,6 @@ export const cases: Case[] = [
     level: 'DF',
     duty: ['IPAM'],
     needs: { since: '0.3.0' },
-    timeout: 60,
     claim: 'After a reboot new ADDs beside DELs of old containers give no address twice',
     async run(t) {
       const old = Array.from({ length: 8 }, (_, i) => t.attachment({ containerId: `old${i}`, netns: t.container }))

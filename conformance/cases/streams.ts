@@ -171,7 +171,6 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'Values of the wrong shape anywhere end in an error object or in success, never in a crash or silence',
-    timeout: 60,
     run(t) {
       const attachment = t.attachment()
       const config = attachment.config('ADD')
@@ -197,7 +196,6 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'Values of the wrong shape inside prevResult, runtimeConfig and dns end in an error object or in success',
-    timeout: 60,
     run(t) {
       const attachment = t.attachment()
       const config = attachment.config('ADD')
