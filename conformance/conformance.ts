@@ -1,12 +1,12 @@
 /** A whole run: which plugins, which cases, how it went. */
 
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants, readdirSync } from 'node:fs'
 import { availableParallelism, release } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { callNow, invocation } from './call.js'
 import type { Case } from './case.js'
 import { loadCases } from './cases.js'
-import { type Descriptor, readDescriptor } from './descriptor.js'
+import { type Descriptor, readDescriptorFile } from './descriptor.js'
 import { missingFeatures } from './features.js'
 import { hasFailed, type Outcome, outcomeOf } from './outcome.js'
 import { type Candidate, plan } from './plan.js'
@@ -37,10 +37,12 @@ export async function conformance(options: Options): Promise<number> {
     list(all)
     return 0
   }
+  if (options.bin === '') throw new Error('--bin DIR is missing: the directory with the executables')
   const bin = resolve(options.bin)
   const cases = all
     .filter(({ level }) => options.profile === 'interop' || level !== 'DF')
     .filter(({ id }) => options.only.length === 0 || options.only.some((start) => id.startsWith(start)))
+  if (cases.length === 0) throw new Error(`no case is called ${options.only.join(' or ')}: --list has them all`)
   const candidates = choose(bin, options.plugins).map((plugin) => ({ plugin, versions: advertised(bin, plugin) }))
   const waivers = options.waivers === undefined ? [] : readWaivers(options.waivers)
   const points = plan(cases, candidates, { missing: missingFeatures(), root: isRoot })
@@ -75,15 +77,20 @@ function list(cases: readonly Case[]): void {
 function choose(bin: string, names: readonly string[]): Descriptor[] {
   if (names.length === 0) {
     const there = PLUGINS.filter(({ type }) => isExecutable(join(bin, type)))
-    if (there.length === 0) throw new Error(`no plugin the suite knows is in ${bin}: describe yours with --plugin FILE`)
+    if (there.length === 0) {
+      throw new Error(`no plugin the suite knows is in ${bin}: describe yours in a file, --plugin ./mine.json`)
+    }
+    const others = readdirSync(bin).filter((name) => !PLUGINS.some(({ type }) => type === name))
+    if (others.length > 0) console.log(`# not tested, for want of a descriptor: ${others.join(' ')}`)
     return there
   }
   return names.map((name) => {
-    const plugin = name.endsWith('.json')
-      ? readDescriptor(JSON.parse(readFileSync(name, 'utf8')))
-      : PLUGINS.find(({ type }) => type === name)
-    if (plugin === undefined) throw new Error(`${name} is not known: describe it in ${basename(name)}.json`)
-    if (!isExecutable(join(bin, plugin.type))) throw new Error(`${plugin.type} is not in ${bin}`)
+    const plugin = name.endsWith('.json') ? readDescriptorFile(name) : PLUGINS.find(({ type }) => type === name)
+    if (plugin === undefined) {
+      const known = PLUGINS.map(({ type }) => type).join(', ')
+      throw new Error(`${name} is none of ${known}: describe it in a file, --plugin ./${basename(name)}.json`)
+    }
+    if (!isExecutable(join(bin, plugin.type))) throw new Error(`there is no executable ${plugin.type} in ${bin}`)
     return plugin
   })
 }

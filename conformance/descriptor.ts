@@ -1,5 +1,6 @@
 /** What the suite has to know about a plugin: a JSON file of ten lines, checked as it is read. */
 
+import { readFileSync } from 'node:fs'
 import { type Feature, isFeature } from './features.js'
 import { isObject, type Json } from './json.js'
 
@@ -70,12 +71,25 @@ const MEMBERS: Record<keyof Descriptor, (value: Json) => boolean> = {
   spoil: isStrings,
 }
 
+/** The descriptor in a file; throws with the file's name. */
+export function readDescriptorFile(path: string): Descriptor {
+  try {
+    return readDescriptor(JSON.parse(readFileSync(path, 'utf8')))
+  } catch (error) {
+    throw new Error(`${path}: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
 /** A descriptor from JSON; throws with the member's name where one is wrong. */
 export function readDescriptor(json: Json): Descriptor {
   if (!isObject(json)) throw new Error('a descriptor is a JSON object')
   for (const [key, value] of Object.entries(json)) {
-    if (!Object.hasOwn(MEMBERS, key)) throw new Error(`descriptor: unknown member ${key}`)
-    if (!MEMBERS[key as keyof Descriptor](value)) throw new Error(`descriptor: bad ${key}: ${JSON.stringify(value)}`)
+    if (!Object.hasOwn(MEMBERS, key)) {
+      throw new Error(`descriptor: unknown member ${key}; there are ${Object.keys(MEMBERS).join(', ')}`)
+    }
+    if (MEMBERS[key as keyof Descriptor](value)) continue
+    const wanted = key === 'kind' ? `; it is ${KINDS.slice(0, -1).join(', ')} or ${KINDS.at(-1)}` : ''
+    throw new Error(`descriptor: bad ${key}: ${JSON.stringify(value)}${wanted}`)
   }
   for (const key of ['type', 'kind', 'config']) {
     if (!Object.hasOwn(json, key)) throw new Error(`descriptor: ${key} is missing`)

@@ -8,7 +8,7 @@ import { conformance } from './conformance.js'
 const options = await yargs(hideBin(process.argv))
   .scriptName('flatnet-conformance')
   .usage('$0 --bin DIR [options]\n\nSays of a directory of CNI plugins, requirement by requirement, what holds.')
-  .option('bin', { type: 'string', demandOption: true, describe: 'directory with the executables' })
+  .option('bin', { type: 'string', default: '', describe: 'directory with the executables; needed but for --list' })
   .option('plugin', {
     type: 'string',
     array: true,
@@ -28,8 +28,13 @@ const options = await yargs(hideBin(process.argv))
   .strict()
   .parseAsync()
 
-process.exitCode = await conformance({
-  ...options,
-  plugins: (options.plugin ?? []).flatMap((names) => names.split(',')).filter(Boolean),
-  only: (options.only ?? []).flatMap((names) => names.split(',')).filter(Boolean),
-})
+try {
+  process.exitCode = await conformance({
+    ...options,
+    plugins: (options.plugin ?? []).flatMap((names) => names.split(',')).filter(Boolean),
+    only: (options.only ?? []).flatMap((names) => names.split(',')).filter(Boolean),
+  })
+} catch (error) {
+  console.error(`flatnet-conformance: ${error instanceof Error ? error.message : error}`)
+  process.exitCode = 2
+}
