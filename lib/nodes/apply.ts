@@ -12,6 +12,7 @@ import { linkLooks, weigh } from './confirm.js'
 import type { Desired, Refusal } from './desired.js'
 import { ensureDevice, isDeviceOf } from './device.js'
 import { type Change, difference } from './difference.js'
+import { applyExclusion } from './exclusion.js'
 import { readFacts } from './facts.js'
 import { keysOf, ownership, readHistory, readPresent, wish } from './plan.js'
 import { describeChange, requestFor } from './requests.js'
@@ -96,14 +97,13 @@ export function applyTable(
   changes.push(...openFilters(desired.entrances.map(linkName)))
 
   settle(directory, here, settings, desired, history.own)
-  const stamp = stampOf(
-    netlink,
-    table,
-    desired,
-    device?.index ?? 0,
-    key,
-    refusals > 0 ? monotonic() + RETRY : undefined,
-  )
+  const excluded = applyExclusion(settings, table.nodes)
+  changes.push(...excluded.changes)
+  const stamp: Stamp = {
+    ...stampOf(netlink, table, desired, device?.index ?? 0, key),
+    retryAt: refusals > 0 ? monotonic() + RETRY : undefined,
+    masquerade: excluded.stamp,
+  }
   writePeers(directory, samplesOf(desired))
   writeStamp(directory, here, stamp)
   return { desired, changes, refused, stamp }
@@ -145,8 +145,7 @@ function stampOf(
   desired: Desired,
   device: number,
   settings: string,
-  retryAt: number | undefined,
-): Stamp {
+): Omit<Stamp, 'retryAt' | 'masquerade'> {
   const families = ([4, 6] as const).filter((family) =>
     desired.self.podCIDRs.some(({ address }) => address.family === family),
   )
@@ -162,7 +161,6 @@ function stampOf(
     peers: desired.neighbours.length,
     podMtu: desired.podMtu,
     families,
-    retryAt,
   }
 }
 

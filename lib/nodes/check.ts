@@ -5,6 +5,7 @@ import { formatPrefix } from '../ip/prefix.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { cookieOf } from '../netns/namespace.js'
 import { addressSteps, deviceStep, isDeviceOf } from './device.js'
+import { checkExclusion } from './exclusion.js'
 import { compare } from './plan.js'
 import { describeChange } from './requests.js'
 import { blindFilters } from './return-path.js'
@@ -50,6 +51,7 @@ export function checkNodes(netlink: Netlink, mode: Mode, network: string, config
     )
   }
   for (const { reason } of [...desired.refused, ...conflicts]) differences.push(reason)
+  differences.push(...checkExclusion(network, nodes))
   return { differences, podMtu: desired.podMtu }
 }
 

@@ -10,9 +10,10 @@ import { warn } from '../sys/log.js'
 import { enableForwarding } from '../sysctl/forwarding.js'
 import { type Application, applyTable } from './apply.js'
 import { stillStands } from './confirm.js'
+import { isExcluded, refillExclusion } from './exclusion.js'
 import { type Mode, type NodesConfig, readSettings, settingsKey } from './settings.js'
 import { loadTable, type Stdin, tableSource } from './source.js'
-import { hereIs, locked, readStamp, removeStamp, type Stamp, stateDirectory } from './state.js'
+import { hereIs, locked, readStamp, removeStamp, type Stamp, stateDirectory, writeStamp } from './state.js'
 import { sweepUnclaimed } from './sweep.js'
 
 /** For ADD: applies the table if anything changed since it was applied last. Many calls at once apply it once. */
@@ -31,6 +32,12 @@ export function ensureNodes(netlink: Netlink, mode: Mode, request: AddRequest<No
   const stamp =
     standing() ?? locked(directory, () => standing() ?? applyNow(netlink, mode, network, config, stdin).stamp)
   for (const family of stamp.families) enableForwarding(netlink, family)
+  if (stamp.masquerade !== undefined && !isExcluded(network, stamp.masquerade)) {
+    locked(directory, () => {
+      const latest = readStamp(directory, here)
+      if (latest !== undefined) writeStamp(directory, here, { ...latest, masquerade: refillExclusion(settings) })
+    })
+  }
   return stamp
 }
 

@@ -4,6 +4,7 @@
  * - `stamp`: what it depended on, small, read by every ADD
  * - `applied`: the routes it made, so that it removes only those
  * - `peers`: neighbours and FDB entries in lines of one length, so that a few can be looked at
+ * - `excluded`: what pods reach under their own addresses (lib/nodes/excluded)
  *
  * All of it is worthless in another boot or another network namespace, and says which it is of.
  */
@@ -47,6 +48,8 @@ export interface Stamp {
   readonly families: readonly (4 | 6)[]
   /** Monotonic milliseconds from when on peers that the kernel refused are tried again. */
   readonly retryAt: number | undefined
+  /** The set of masquerading's that was filled with the nodes; undefined where the network was not masqueraded. */
+  readonly masquerade: string | undefined
 }
 
 export interface Applied {
@@ -99,7 +102,7 @@ export function writeApplied(directory: string, here: Here, applied: Applied): v
 
 /** Forgets a network's application by a plugin that it no longer uses. */
 export function forget(directory: string): void {
-  for (const name of ['stamp', 'applied', 'peers']) unlink(`${directory}/${name}`)
+  for (const name of ['stamp', 'applied', 'peers', 'excluded']) unlink(`${directory}/${name}`)
 }
 
 /** What every network of this node applied, here and now. */

@@ -4,7 +4,7 @@ import type { IpAddress } from '../ip/address.js'
 import { formatAddress } from '../ip/address.js'
 import type { Prefix } from '../ip/prefix.js'
 import type { Request } from '../netlink/message.js'
-import { addElements, deleteElements } from '../netlink/nftables/element.js'
+import { addElements, deleteElements, type Element } from '../netlink/nftables/element.js'
 import type { Nftables } from '../netlink/nftables/nftables.js'
 import { isErrno } from '../sys/errno.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
@@ -24,15 +24,25 @@ import { rebuild } from './rebuild.js'
 import { settle } from './settle.js'
 import { damage, isWhole } from './skeleton.js'
 
+const FAMILIES = [4, 6] as const
+
+export interface MasqueradeOptions {
+  /** Attachments that must be there too where the table has to be made anew. */
+  readonly others?: () => readonly Masqueraded[]
+  /** What goes into a network's sets of nodes where they have to be made. */
+  readonly excluded?: (network: string) => readonly Prefix[]
+}
+
 /**
  * Masquerades an attachment's addresses; an address that another container had before is taken from it.
- * Where the table is missing, flushed or of another version it is made anew, with `others` in it.
+ * Where the table is missing, flushed or of another version it is made anew.
  */
-export function masquerade(nft: Nftables, wanted: Masqueraded, others: () => readonly Masqueraded[] = () => []): void {
+export function masquerade(nft: Nftables, wanted: Masqueraded, options: MasqueradeOptions = {}): void {
+  const { others = () => [], excluded = () => [] } = options
   const entries = podEntries(wanted)
   settle('masquerade', () => {
     const generation = nft.generation()
-    if (!isWhole(nft, MASQUERADE)) return renew(nft, generation, [...others(), wanted])
+    if (!isWhole(nft, MASQUERADE)) return renew(nft, generation, [...others(), wanted], excluded)
     try {
       return nft.commit(addEntries(MASQUERADE, entries))
     } catch (error) {
@@ -43,16 +53,45 @@ export function masquerade(nft: Nftables, wanted: Masqueraded, others: () => rea
     const present = findEntries(nft, MASQUERADE, entries)
     const requests = [
       ...removing(nft, present, { keep: [chain], keepTable: true }),
-      ...(isNew ? buildNetwork(wanted) : []),
+      ...(isNew ? [...buildNetwork(wanted), ...fillNodes(wanted.owner.network, excluded)] : []),
       ...addEntries(MASQUERADE, entries),
     ]
     return commitRemoval(nft, requests, generation)
   })
 }
 
-function renew(nft: Nftables, generation: number, all: readonly Masqueraded[]): boolean {
-  const networks = new Map(all.map((one) => [chainName(one), one]))
-  return rebuild(nft, MASQUERADE, generation, [...networks.values()].flatMap(buildNetwork), all.flatMap(podEntries))
+function renew(
+  nft: Nftables,
+  generation: number,
+  all: readonly Masqueraded[],
+  excluded: NonNullable<MasqueradeOptions['excluded']>,
+): boolean {
+  const chains = new Map(all.map((one) => [chainName(one), one]))
+  const networks = new Set(all.map(({ owner }) => owner.network))
+  const extras = [
+    ...[...chains.values()].flatMap(buildNetwork),
+    ...[...networks].flatMap((network) => fillNodes(network, excluded)),
+  ]
+  return rebuild(nft, MASQUERADE, generation, extras, all.flatMap(podEntries))
+}
+
+/** Where nobody knows of nodes, the sets stay as they are. */
+function fillNodes(network: string, excluded: NonNullable<MasqueradeOptions['excluded']>): Request[] {
+  const prefixes = excluded(network)
+  return prefixes.length === 0 ? [] : replaceNodes(network, prefixes)
+}
+
+/** Empties a network's sets of nodes and fills them. */
+function replaceNodes(network: string, prefixes: readonly Prefix[]): Request[] {
+  const requests: Request[] = []
+  for (const family of FAMILIES) {
+    const name = { ...MASQUERADE.name, set: nodesSet(network, family) }
+    requests.push(deleteElements(name, []))
+    const elements = intervals(prefixes.filter(({ address }) => address.family === family))
+    // A range's two ends stay in one message.
+    for (let at = 0; at < elements.length; at += 500) requests.push(addElements(name, elements.slice(at, at + 500)))
+  }
+  return requests
 }
 
 /**
@@ -134,23 +173,42 @@ export function nodesStamp(nft: Nftables, network: string): string | undefined {
 
 /**
  * Other nodes' addresses and pod ranges, which pods of the network reach under their own addresses, in the place of
- * what was there. Returns the stamp; undefined where the network is not masqueraded: then there is nothing to exclude.
+ * what was there. The stamp is undefined where the network is not masqueraded: then there is nothing to exclude.
  */
-export function excludeNodes(nft: Nftables, network: string, prefixes: readonly Prefix[]): string | undefined {
+export function excludeNodes(
+  nft: Nftables,
+  network: string,
+  prefixes: readonly Prefix[],
+): { readonly stamp: string | undefined; readonly changed: boolean } {
   let stamp: string | undefined
+  let changed = false
   settle('exclude nodes from masquerading', () => {
     const generation = nft.generation()
     stamp = nodesStamp(nft, network)
-    if (stamp === undefined) return true
-    const requests: Request[] = []
-    for (const family of [4, 6] as const) {
-      const name = { ...MASQUERADE.name, set: nodesSet(network, family) }
-      requests.push(deleteElements(name, []))
-      const elements = intervals(prefixes.filter(({ address }) => address.family === family))
-      // A range's two ends stay in one message.
-      for (let at = 0; at < elements.length; at += 500) requests.push(addElements(name, elements.slice(at, at + 500)))
-    }
-    return nft.commit(requests, generation)
+    changed = stamp !== undefined && nodesDifference(nft, network, prefixes).length > 0
+    return !changed || nft.commit(replaceNodes(network, prefixes), generation)
   })
-  return stamp
+  return { stamp, changed }
+}
+
+/** What CHECK finds amiss in a network's sets of nodes; `[]` where it is not masqueraded. */
+export function wrongExclusion(nft: Nftables, network: string, prefixes: readonly Prefix[]): string[] {
+  return nodesStamp(nft, network) === undefined ? [] : nodesDifference(nft, network, prefixes)
+}
+
+function nodesDifference(nft: Nftables, network: string, prefixes: readonly Prefix[]): string[] {
+  return FAMILIES.flatMap((family) => {
+    const set = nodesSet(network, family)
+    const text = ({ key, end }: Element) => `${key.join('.')} ${end === true}`
+    const wanted = new Set(intervals(prefixes.filter(({ address }) => address.family === family)).map(text))
+    const present = new Set(nft.elements({ ...MASQUERADE.name, set }).map(text))
+    const [less, more] = [
+      [...wanted].filter((one) => !present.has(one)).length,
+      [...present].filter((one) => !wanted.has(one)).length,
+    ]
+    const { family: inet, table } = MASQUERADE.name
+    return less + more === 0
+      ? []
+      : [`set ${inet} ${table} ${set} is not the table of nodes (${less} ends of ranges are missing, ${more} stale)`]
+  })
 }

@@ -4,6 +4,7 @@ import { podName } from '../../lib/cni/args.js'
 import type { AddRequest } from '../../lib/cni/request.js'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { formatPrefix, type Prefix, parsePrefix } from '../../lib/ip/prefix.js'
+import { readExcluded } from '../../lib/nodes/excluded.js'
 import { nameLegacyLeftovers } from '../../lib/ruleset/legacy-iptables.js'
 import { checkMac, type GuardedMac, guardMac, MAC_GUARD, staleMacs, unguardMac } from '../../lib/ruleset/mac-guard.js'
 import { checkMasquerade, masquerade, staleMasquerades, unmasquerade } from '../../lib/ruleset/masquerade.js'
@@ -74,7 +75,11 @@ export function addRules(request: Whose, attached: Attached, stateDir: string): 
   if (masq === undefined && mac === undefined) return
   withRuleset((nft) => {
     if (mac !== undefined) guardMac(nft, mac, () => others(stateDir).flatMap((one) => one.mac ?? []))
-    if (masq !== undefined) masquerade(nft, masq, () => others(stateDir).flatMap((one) => one.masq ?? []))
+    if (masq === undefined) return
+    masquerade(nft, masq, {
+      others: () => others(stateDir).flatMap((one) => one.masq ?? []),
+      excluded: (network) => readExcluded(stateDir, network),
+    })
   })
 }
 
