@@ -1,6 +1,6 @@
 /**
  * The programs that really call plugins, with ours and with the reference's.
- *   main.js [cnitool|libcni|multus|containerd ...] [--plugins flatnet|reference]
+ *   main.js [cnitool|libcni|multus|containerd|flannel ...] [--plugins flatnet|reference]
  *
  * Each program runs with each set of plugins in namespaces of its own, where a node is made anew; a line a claim, and at
  * the end `N passed, N failed`. A claim that the reference is known not to meet is `# known` and in neither number.
@@ -10,6 +10,7 @@ import { spawn } from 'node:child_process'
 import { type Claims, claims, type Tally } from './claims.js'
 import { cnitool } from './cnitool.js'
 import { containerd } from './containerd.js'
+import { flannel } from './flannel.js'
 import { makeNode } from './lab.js'
 import { libcni } from './libcni.js'
 import { multus } from './multus.js'
@@ -18,7 +19,7 @@ import { hideTheMachine, PRIVATELY } from './private.js'
 
 type Runtime = (set: PluginSet, claims: Claims) => void
 
-const RUNTIMES: Record<string, Runtime> = { cnitool, libcni, multus, containerd }
+const RUNTIMES: Record<string, Runtime> = { cnitool, libcni, multus, containerd, flannel }
 
 const INSIDE = '--inside'
 const TALLY = 'tally '

@@ -57,3 +57,4 @@ multus multus v4.3.0
 multus multus-4.2.0 v4.2.0
 
 (cd conformance/runtimes/go && go build -o "$out/bin/" ./libcni ./cri)
+[ -x "$out/bin/flannel" ] || (cd conformance/runtimes/go/flannel && CGO_ENABLED=0 go build -o "$out/bin/" .)
