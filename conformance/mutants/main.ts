@@ -139,7 +139,8 @@ async function run(
 function install(plugin: string, script: string, bin: string): string {
   mkdirSync(bin, { recursive: true })
   const executable = quote(join(good, plugin))
-  const text = `#!/bin/sh\ngood() { ${executable}; }\n${PRELUDE}\n${script}\nexec ${executable}\n`
+  // Other shells lose the variables whose names are no names of variables.
+  const text = `#!/bin/bash\ngood() { ${executable}; }\n${PRELUDE}\n${script}\nexec ${executable}\n`
   writeFileSync(join(bin, plugin), text, { mode: 0o755 })
   return bin
 }

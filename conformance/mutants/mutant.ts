@@ -12,7 +12,7 @@ export interface Mutant {
   /** The version at which the cases of other requirements are run; default the newest. */
   readonly version?: string
   /**
-   * Lines of a POSIX shell in place of the plugin, in the host's namespace. `good` is the good plugin on the
+   * Lines of bash in place of the plugin, in the host's namespace. `good` is the good plugin on the
    * script's stdin, `inside` runs a command in the container's namespace, and `$memory` is a number of the
    * host's namespace, 64 at first, that no snapshot has. What the lines do not handle goes to the good plugin.
    */
