@@ -20,6 +20,7 @@ export interface AttachmentOptions {
 export type AttachmentCall = CallOptions
 
 const BRIDGE = 'suite0'
+const BRIDGE_MAC = '02:00:00:58:00:01'
 
 export class Attachment {
   readonly containerId: string
@@ -32,6 +33,9 @@ export class Attachment {
   /** Host's end of the link of a chained plugin. */
   readonly hostEnd: string
   readonly #over: Json
+  /** Whether a DEL has succeeded since the last ADD. */
+  #deleted = false
+  readonly #bare: boolean
 
   constructor(
     readonly context: Context,
@@ -44,43 +48,47 @@ export class Attachment {
     this.netns = netns ?? context.container
     this.#over = config
     this.hostEnd = `suite-h${number}`
-    if (context.plugin.kind === 'chained' && !bare) this.#makeLink()
+    this.#bare = bare || context.plugin.kind !== 'chained'
+    if (!this.#bare) this.#makeLink()
   }
 
   #makeLink(): void {
     const { host } = this.context
     const four = `10.88.0.${this.number + 1}`
     const six = `fd00:88::${this.number + 1}`
-    if (host.link(BRIDGE) === undefined) {
-      host.sh(
-        `ip link add ${BRIDGE} address 02:00:00:58:00:01 type bridge`,
-        // A bridge forwards no IPv6 while it looks for duplicates of its own address.
-        `echo 0 >/proc/sys/net/ipv6/conf/${BRIDGE}/accept_dad`,
-        `ip addr add 10.88.0.1/24 dev ${BRIDGE}`,
-        `ip addr add fd00:88::1/64 dev ${BRIDGE} nodad`,
-        `ip link set ${BRIDGE} up`,
-      )
-    }
+    const [near, far] = [mac('68', this.number), mac('63', this.number)]
+    // As few processes as can be: this is done for every call of a chained plugin.
     host.sh(
-      `ip link add ${this.hostEnd} index ${100 + this.number} address ${mac('68', this.number)} type veth \
-        peer name ${this.ifName} index ${1000 + this.number} address ${mac('63', this.number)} netns ${this.netns.path}`,
-      `ip link set ${this.hostEnd} master ${BRIDGE} up`,
+      `ip link show ${BRIDGE} >/dev/null 2>&1 || {`,
+      `ip link add ${BRIDGE} address ${BRIDGE_MAC} type bridge`,
+      // A bridge forwards no IPv6 while it looks for duplicates of its own address.
+      `echo 0 >/proc/sys/net/ipv6/conf/${BRIDGE}/accept_dad`,
+      ...batch(`addr add 10.88.0.1/24 dev ${BRIDGE}`, `addr add fd00:88::1/64 dev ${BRIDGE} nodad`),
+      '}',
+      ...batch(
+        `link set ${BRIDGE} up`,
+        `link add ${this.hostEnd} index ${100 + this.number} address ${near} type veth \
+          peer name ${this.ifName} index ${1000 + this.number} address ${far} netns ${this.netns.path}`,
+        `link set ${this.hostEnd} master ${BRIDGE} up`,
+      ),
     )
     this.netns.sh(
-      'ip link set lo up',
-      `ip addr add ${four}/24 dev ${this.ifName}`,
-      `ip addr add ${six}/64 dev ${this.ifName} nodad`,
-      `ip link set ${this.ifName} up`,
-      `ip route add default via 10.88.0.1`,
-      `ip -6 route add default via fd00:88::1`,
+      ...batch(
+        'link set lo up',
+        `addr add ${four}/24 dev ${this.ifName}`,
+        `addr add ${six}/64 dev ${this.ifName} nodad`,
+        `link set ${this.ifName} up`,
+        `route add default via 10.88.0.1`,
+        `route add default via fd00:88::1`,
+      ),
       settled(six, this.ifName),
     )
     host.sh(settled('fd00:88::1', BRIDGE))
     this.prevResult = this.context.shape({
       interfaces: [
-        { name: BRIDGE, mac: host.link(BRIDGE).address },
-        { name: this.hostEnd, mac: host.link(this.hostEnd).address },
-        { name: this.ifName, mac: this.netns.link(this.ifName).address, sandbox: this.netns.path },
+        { name: BRIDGE, mac: BRIDGE_MAC },
+        { name: this.hostEnd, mac: near },
+        { name: this.ifName, mac: far, sandbox: this.netns.path },
       ],
       ips: [
         { interface: 2, address: `${four}/24`, gateway: '10.88.0.1' },
@@ -95,14 +103,16 @@ export class Attachment {
   }
 
   /**
-   * What a runtime's DEL of the whole list does to a chained plugin's link, and the next ADD: another one takes its
-   * place, with the same names, numbers and addresses.
+   * What a runtime's DEL of the whole list does to a chained plugin's link, and its next ADD: another one takes its
+   * place, with the same names, numbers and addresses. Only where a DEL has succeeded; `call` does it before ADD.
    */
   renew(): void {
-    const { host, plugin } = this.context
-    if (plugin.kind !== 'chained') return
-    host.try(['ip', 'link', 'del', this.hostEnd])
+    if (!this.#deleted || this.#bare) return
+    this.#deleted = false
+    const { prevResult } = this
+    this.context.host.try(['ip', 'link', 'del', this.hostEnd])
     this.#makeLink()
+    this.prevResult = prevResult
   }
 
   /** What is sent for a verb: ADD of a chained plugin with the prevResult, CHECK and DEL with the result. */
@@ -132,19 +142,21 @@ export class Attachment {
   }
 
   call(command: string, options: AttachmentCall = {}): Answer {
-    const answer = this.context.call(command, this.#options(command, options))
-    if (command === 'ADD' && answer.status === 0) this.result = answer.json
+    if (command === 'ADD') this.renew()
+    return this.#kept(command, this.context.call(command, this.#options(command, options)))
+  }
+
+  #kept(command: string, answer: Answer): Answer {
+    if (answer.status !== 0) return answer
+    if (command === 'ADD') this.result = answer.json
+    if (command === 'DEL') this.#deleted = true
     return answer
   }
 
-  /** Starts a call; the result of an ADD is kept when it is done. */
+  /** Starts a call; the result of an ADD is kept when it is done. After a DEL `renew` first. */
   start(command: string, options: AttachmentCall = {}): Running {
     const { child, done } = this.context.start(command, this.#options(command, options))
-    const kept = done.then((answer) => {
-      if (command === 'ADD' && answer.status === 0) this.result = answer.json
-      return answer
-    })
-    return { child, done: kept }
+    return { child, done: done.then((answer) => this.#kept(command, answer)) }
   }
 
   add(options: AttachmentCall = {}): Answer {
@@ -179,10 +191,15 @@ function raise(config: Json, path: string, by: number): void {
   if (holder !== undefined && holder !== null) holder[last] = Number(holder[last] ?? 1) + by
 }
 
+/** Lines that run `ip` once for several commands. */
+function batch(...commands: string[]): string[] {
+  return ['ip -batch - <<.', ...commands, '.']
+}
+
 /** A line that waits for an address to be in use: the kernel does that some time after a link has its carrier. */
 function settled(address: string, link: string): string {
-  const there = `ip -6 route show table local dev ${link} | grep -q '${address} '`
-  return `n=0; until ${there} || [ $n -gt 200 ]; do n=$((n+1)); sleep 0.01; done`
+  return `n=0; until case $(ip -6 route show table local dev ${link}) in *'${address} '*) ;; *) false ;; esac \
+    || [ $n -gt 200 ]; do n=$((n+1)); sleep 0.01; done`
 }
 
 function mac(side: string, number: number): string {

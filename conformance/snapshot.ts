@@ -84,7 +84,7 @@ export function matches(pattern: string, line: string): boolean {
 function kernelLines(text: string): string[] {
   return `\n${text}`.split('\n@@ ').flatMap((part) => {
     const end = part.indexOf('\n')
-    const body = part.slice(end + 1).trim()
+    const body = end < 0 ? '' : part.slice(end + 1).trim()
     return body === '' ? [] : sectionLines(part.slice(0, end), body)
   })
 }

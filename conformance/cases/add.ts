@@ -265,7 +265,6 @@ export const cases: Case[] = [
       for (let round = 0; round < 3; round++) {
         one.added()
         ok0(one.del())
-        one.renew()
       }
       context.noResidue(before)
       one.added()
@@ -289,7 +288,6 @@ export const cases: Case[] = [
         context.noResidue(before, `after a failure (${name}) and DEL all is as before`)
         same(context.fake.held(), [], `addresses still held after a failure (${name}) and DEL`)
         if (answer.status !== 0) failed++
-        else one.renew()
       }
       check(failed > 0, 'there is a way to make ADD fail')
     },
@@ -310,7 +308,6 @@ export const cases: Case[] = [
         if (answer.status === 0) {
           // Whether it may is another case's question.
           ok0(one.del())
-          one.renew()
           continue
         }
         context.noResidue(before, `after a failure (${name}) all is as before`)

@@ -156,7 +156,6 @@ export const cases: Case[] = [
         done(one.add({ args }))
         if (context.since('0.4.0')) ok0(one.check({ args }))
         ok0(one.del({ args }))
-        one.renew()
       }
     },
   },
@@ -173,7 +172,6 @@ export const cases: Case[] = [
         const answer = one.add({ args })
         if (answer.status === 0) {
           ok0(one.del())
-          one.renew()
         } else {
           err(answer)
           context.noResidue(before, `after ADD with CNI_ARGS ${args} all is as before`)
@@ -192,7 +190,6 @@ export const cases: Case[] = [
       for (const flag of ['1', 'true', 'True']) {
         done(one.add({ args: `UNKNOWN=x;IgnoreUnknown=${flag}` }))
         ok0(one.del())
-        one.renew()
       }
       const before = context.snapshot()
       const answer = one.add({ args: 'UNKNOWN=x;IgnoreUnknown=yes' })
@@ -255,7 +252,6 @@ export const cases: Case[] = [
           context.noResidue(before, `after ADD with CNI_ARGS ${args} all is as before`)
         }
         ok0(one.del({ args }))
-        one.renew()
         context.noResidue(before, `after ADD and DEL with CNI_ARGS ${args} all is as before`)
       }
     },

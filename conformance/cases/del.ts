@@ -151,7 +151,6 @@ export const cases: Case[] = [
       const one = context.attachment()
       const before = context.snapshot()
       for (const prevResult of [undefined, null, {}]) {
-        one.renew()
         one.added()
         ok0(one.del({ stdin: JSON.stringify({ ...one.config('DEL'), prevResult }) }))
         context.noResidue(before, `DEL with prevResult ${JSON.stringify(prevResult)} restores what was before`)
@@ -169,7 +168,6 @@ export const cases: Case[] = [
       const before = context.snapshot()
       const older = { ...(one.prevResult ?? {}), cniVersion: context.since('1.0.0') ? '0.2.0' : '1.0.0' }
       for (const [what, prevResult] of Object.entries({ ...MALFORMED, 'another version': older })) {
-        one.renew()
         one.added()
         ok0(one.del({ stdin: JSON.stringify({ ...one.config('DEL'), prevResult }) }))
         context.noResidue(before, `DEL whose prevResult is ${what} restores what was before`)
@@ -240,7 +238,6 @@ export const cases: Case[] = [
       if (plugin.config.ranges !== undefined)
         edits['another subnet'] = { ipam: { ranges: [[{ subnet: '10.199.0.0/24' }]] } }
       for (const [what, config] of Object.entries(edits)) {
-        one.renew()
         one.added()
         ok0(one.del({ config }))
         context.noResidue(before, `DEL after the configuration got ${what} restores what was before`)

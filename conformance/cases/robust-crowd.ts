@@ -94,6 +94,7 @@ export const cases: Case[] = [
       const before = context.snapshot()
       for (let round = 0; round < 15; round++) {
         const config = { ...context.config(), 'cni.dev/valid-attachments': [kept.valid] }
+        one.renew()
         const adding = one.start('ADD')
         const answers = await Promise.all([context.start('GC', { config }).done, adding.done])
         for (const answer of answers) wellFormed(answer)

@@ -66,13 +66,11 @@ export const cases: Case[] = [
         const answer = one.add({ stdin })
         if (answer.status !== 0) err(answer, 6)
         survives(context, answer, () => one.del(), before, `bytes ${bytes.map((byte) => byte.toString(16))}`)
-        one.renew()
         const file = join(context.directory, 'stdout')
         const again = one.add({ stdin, shell: `exec >${file}` })
         same(again.status, answer.status, 'status of the same ADD')
         check(isUtf8(readFileSync(file)), `stdout is valid UTF-8: ${readFileSync(file, 'latin1')}`)
         ok0(one.del())
-        one.renew()
       }
     },
   },
@@ -182,7 +180,6 @@ export const cases: Case[] = [
       const delegated = context.fake.calls()[0]
       if (delegated !== undefined) same(delegated.config.name, 'suite', 'name of the network for the delegate')
       done(one.del())
-      one.renew()
       const { delegates, kind } = context.plugin
       const section = kind === 'ipam' ? 'ipam' : delegates
       if (section === undefined) return
@@ -224,7 +221,6 @@ export const cases: Case[] = [
       const plain = one.added()
       const link = one.netns.link(one.ifName)
       ok0(one.del())
-      one.renew()
       const laced = (value: Json, more: Json = {}) => ({ ...(value ?? {}), ...more, 'io.example/x': 'FAULT' })
       const config = one.config('ADD')
       const base = {
@@ -339,7 +335,6 @@ export const cases: Case[] = [
       if (answer.status !== 0) err(answer, 7)
       if (answer.status === 0) ok0(one.del({ config }))
       context.noResidue(before, 'after ADD with a long name, and DEL, all is as before')
-      one.renew()
       for (const overlay of NAMES[context.plugin.type] ?? []) {
         err(one.add({ config: overlay }), 7)
         context.noResidue(before, `after ADD with a long ${Object.keys(overlay)} all is as before`)

@@ -23,6 +23,7 @@ import { filesBelow, nothingLeft, random } from '../witness.js'
 
 /** Milliseconds an ADD takes here; everything is undone again. */
 async function duration(one: Attachment): Promise<number> {
+  one.renew()
   const begin = performance.now()
   ok(await one.start('ADD').done)
   const took = performance.now() - begin
@@ -38,6 +39,7 @@ async function wait(milliseconds: number): Promise<void> {
 
 /** Starts a verb and sends a signal after a while; whether it had ended before. */
 async function interrupted(one: Attachment, verb: string, signal: NodeJS.Signals, after: number) {
+  if (verb === 'ADD') one.renew()
   const { child, done: answer } = one.start(verb)
   await wait(after)
   child.kill(signal)
@@ -280,6 +282,7 @@ export const cases: Case[] = [
       const next = random(24)
       // Before it has its configuration a call can hold no lock.
       const fifo = join(context.directory, 'fifo')
+      one.renew()
       const early = one.start('ADD', { shell: `mkfifo ${fifo}; exec <>${fifo}` })
       await wait(took + 20)
       early.child.kill('SIGSTOP')
@@ -290,6 +293,7 @@ export const cases: Case[] = [
       await early.done
       ok0(other.del())
       for (let round = 0; round < 5; round++) {
+        for (const each of [one, other]) each.renew()
         const running = one.start('ADD')
         await wait(next() * took)
         running.child.kill('SIGSTOP')

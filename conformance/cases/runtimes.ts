@@ -469,6 +469,7 @@ export const cases: Case[] = [
         }
       })()
       for (let i = 0; i < 5; i++) {
+        attachment.renew()
         ok(await attachment.start('ADD').done)
         ok0(await attachment.start('DEL').done)
       }
