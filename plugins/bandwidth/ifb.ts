@@ -8,17 +8,32 @@ import { isErrno } from '../../lib/sys/errno.js'
 import { sha512Hex } from '../../lib/sys/text.js'
 
 const PREFIX = 'bwp'
+/** Of the attachment's key, in the name. */
+const NAME_DIGITS = 12
 
 export function ifbName(owner: Owner): string {
-  return `${PREFIX}${ownerKey(owner).slice(0, 12)}`
+  return `${PREFIX}${ownerKey(owner).slice(0, NAME_DIGITS)}`
 }
 
-/** Creates it, or takes the one an earlier ADD left. */
+/**
+ * The kernel takes an alias only of a link that exists, so one whose ADD was killed in between has none: then its
+ * hardware address says which network made it, and that we did. It keeps udev from giving it another, too.
+ */
+function ifbMac(name: string, tag: string): string {
+  const key = name.slice(PREFIX.length)
+  return ['02', tag.slice(0, 2), tag.slice(2, 4), tag.slice(4, 6), key.slice(0, 2), key.slice(2, 4)].join(':')
+}
+
+/**
+ * Creates it, or takes the one an earlier ADD left. Without an IPv6 address: a node would have one for each pod, and
+ * whatever asks for a node's addresses would go through all.
+ */
 export function ensureIfb(host: Netlink, owner: Owner, mtu: number): Link {
   const name = ifbName(owner)
   const alias = tagOf(owner)
   try {
-    return host.links.create({ kind: 'ifb', name, mtu, alias, up: true })
+    const mac = ifbMac(name, networkTag(owner.network))
+    return host.links.create({ kind: 'ifb', name, mtu, mac, alias, addressGenerationMode: 'none', up: true })
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error
   }
@@ -30,7 +45,7 @@ export function ensureIfb(host: Netlink, owner: Owner, mtu: number): Link {
       `it is of kind ${found.kind ?? 'hardware'}: ip link show ${name}`,
     )
   }
-  host.links.change(found.index, { mtu, alias, up: true })
+  host.links.change(found.index, { mtu, alias, addressGenerationMode: 'none', up: true })
   return found
 }
 
@@ -53,11 +68,13 @@ function remove(host: Netlink, link: Link | undefined): void {
 
 /** Those of a network whose attachment is not kept, for GC. */
 export function staleIfbs(host: Netlink, network: string, keep: ReadonlySet<string>): (() => void)[] {
+  const own = networkTag(network)
+  const kept = new Set([...keep].map((key) => key.slice(0, NAME_DIGITS)))
   return host.links
     .list({ kind: 'ifb' })
-    .filter(({ name, alias }) => {
-      const tag = parseTag(alias ?? '')
-      return name.startsWith(PREFIX) && tag.network === networkTag(network) && !keep.has(tag.key)
+    .filter(({ name, alias, mac }) => {
+      if (!name.startsWith(PREFIX) || kept.has(name.slice(PREFIX.length))) return false
+      return alias === undefined ? mac === ifbMac(name, own) : parseTag(alias).network === own
     })
     .map((link) => () => remove(host, link))
 }
