@@ -66,9 +66,12 @@ export function discardFile({ fd, temporary }: Draft): void {
   if (temporary !== undefined) unlink(temporary)
 }
 
-/** Puts a file with these bytes at `path`, in the place of what was there. Creates missing directories. */
+/**
+ * Puts a file with these bytes at `path`, in the place of what was there. Creates missing directories. The caller holds
+ * a lock: whatever a killed call has left half written bears the same name, and is taken over.
+ */
 export function replaceFile(path: string, bytes: Uint8Array): void {
-  const temporary = temporaryName(path)
+  const temporary = hiddenName(path, 'new')
   const write = () => {
     const fd = open(temporary, { mode: 'write', create: true, truncate: true })
     try {
@@ -97,8 +100,13 @@ export function withDirectory<T>(directory: string, action: () => T): T {
   return action()
 }
 
+/** For files without a lock: no other process uses it. */
+function temporaryName(path: string): string {
+  return hiddenName(path, String(processId()))
+}
+
 /** Begins with a dot, so that nobody takes it for a record. */
-export function temporaryName(path: string): string {
+function hiddenName(path: string, end: string): string {
   const at = path.lastIndexOf('/') + 1
-  return `${path.slice(0, at)}.${path.slice(at)}.${processId()}`
+  return `${path.slice(0, at)}.${path.slice(at)}.${end}`
 }

@@ -14,12 +14,14 @@ export function limitMtu(result: Result, netns: string, host: Netlink, mtu: numb
   for (const { name } of inside) {
     const link = container.links.find(name)
     if (link === undefined || link.mtu <= mtu) continue
+    // The container's end last: while that is too large, a call after one that was killed does it all.
+    const peer = peerOf(link, result, host)
+    if (peer !== undefined && peer.mtu > mtu) {
+      host.links.change(peer.index, { mtu })
+      lowered.add(` ${peer.name}`)
+    }
     container.links.change(link.index, { mtu })
     lowered.add(`${netns} ${name}`)
-    const peer = peerOf(link, result, host)
-    if (peer === undefined || peer.mtu <= mtu) continue
-    host.links.change(peer.index, { mtu })
-    lowered.add(` ${peer.name}`)
   }
   if (lowered.size === 0) return result
   const told = (entry: Interface) => (lowered.has(`${entry.sandbox ?? ''} ${entry.name}`) ? { ...entry, mtu } : entry)
