@@ -6,7 +6,9 @@
 
 import { formatAddress, type IpAddress, parseAddress } from '../ip/address.js'
 import { formatPrefix, type Prefix, parsePrefix } from '../ip/prefix.js'
+import { type ConnectionFilter, Conntrack } from '../netlink/conntrack/conntrack.js'
 import { openNetlink } from '../netlink/netlink.js'
+import { openNftables } from '../netlink/nftables/nftables.js'
 import { addRoute, type Route } from '../netlink/routes.js'
 import { open, readAll, writeAll } from '../sys/file.js'
 import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
@@ -26,9 +28,21 @@ function show(_: string, value: unknown): unknown {
   return address?.bytes instanceof Uint8Array && length !== undefined ? formatPrefix(value as Prefix) : value
 }
 
+/** Connections, and `forgetListed`, which deletes one by one what a filter finds. */
+function openConntrack() {
+  const conntrack = new Conntrack(openNftables().socket)
+  return {
+    count: () => conntrack.count(),
+    list: (filter: ConnectionFilter) => conntrack.list(filter),
+    forgetAll: (doomed: Parameters<Conntrack['forgetAll']>[0]) => conntrack.forgetAll(doomed),
+    forgetListed: (filter: ConnectionFilter) => conntrack.forget(conntrack.list(filter)).length,
+  }
+}
+
 export function main(): number {
   const netlink = openNetlink()
-  const nouns = netlink as unknown as Record<string, Record<string, (...args: unknown[]) => unknown>>
+  type Nouns = Record<string, Record<string, (...args: unknown[]) => unknown>>
+  const nouns = netlink as unknown as Nouns
   const lines = (decodeUtf8(readAll(0, 16 << 20)) ?? '').split('\n').filter((line) => line !== '')
   for (const line of lines) {
     const [noun = '', verb = '', ...args] = JSON.parse(line, revive) as [string, string, ...unknown[]]
@@ -39,7 +53,9 @@ export function main(): number {
           ? netlink
               .batch((args[0] as Route[]).map((route) => addRoute(route, 'create-exclusive')))
               .map(({ index, error }) => [index, error.message])
-          : nouns[noun]?.[verb]?.(...args)
+          : noun === 'conntrack'
+            ? (openConntrack() as unknown as Nouns[string])?.[verb]?.(...args)
+            : nouns[noun]?.[verb]?.(...args)
       answer = { value: value ?? null }
     } catch (error) {
       const { message, code } = error as { message: string; code?: string }

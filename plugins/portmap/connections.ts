@@ -30,11 +30,12 @@ export function forgetConnections(nft: Nftables, host: Netlink, exposed: Exposed
       })),
     )
     if (jobs.every(({ mappings }) => mappings.length === 0) || conntrack.count() === 0) return
-    const doomed = doomedBy(host, jobs, command)
-    if (doomed.length <= ASKED_AT_ONCE && conntrack.forgetAll(doomed)) return
+    const doomed = doomedBy(host, jobs.filter(isSelectable), command)
+    const selected = doomed.length <= ASKED_AT_ONCE && conntrack.forgetAll(doomed)
     const local = new Map<string, boolean>()
-    for (const { address, protocol, mappings } of jobs) {
-      if (mappings.length === 0) continue
+    for (const job of jobs) {
+      const { address, protocol, mappings } = job
+      if (mappings.length === 0 || (selected && isSelectable(job))) continue
       const stale = candidates(conntrack, address.family, PROTOCOLS[protocol], mappings).filter((connection) =>
         mappings.some((mapping) =>
           isConcerned(connection, mapping, address, command, (to) => isLocal(host, to, local)),
@@ -52,6 +53,14 @@ interface Job {
   readonly address: IpAddress
   readonly protocol: 'udp' | 'sctp'
   readonly mappings: readonly PortMapping[]
+}
+
+/**
+ * Whether the kernel selects by these addresses what it is told to. Up to 6.18 at least it compares those of IPv6 the
+ * wrong way round and takes all but the one (ctnetlink_filter_match_tuple(), net/netfilter/nf_conntrack_netlink.c).
+ */
+function isSelectable({ address }: Job): boolean {
+  return address.family === 4
 }
 
 /** By what the kernel can select: on ADD each local address with the port, on DEL the container. */

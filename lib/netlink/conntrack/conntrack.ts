@@ -103,16 +103,17 @@ export interface Doomed {
   readonly family: Family
   /** IANA's number. */
   readonly protocol: number
-  /** Where the first packet was sent to; the address is absent for any. */
+  /** Where the first packet was sent to; the address is absent for any. IPv4 only. */
   readonly destination?: IpAddress
   readonly destinationPort: number
-  /** Where answers come from: after a rewrite, the container. */
+  /** Where answers come from: after a rewrite, the container. IPv4 only. */
   readonly answeredBy?: { readonly address: IpAddress; readonly port: number }
 }
 
 /**
  * Has the kernel forget all that match, in one walk that is much shorter than that of a list. Linux 6.8; older ones
- * take the incomplete tuple for one connection and refuse it with EINVAL.
+ * take the incomplete tuple for one connection and refuse it with EINVAL. Not for addresses of IPv6: up to 6.18 at least
+ * the kernel takes all but the one that is named.
  */
 export function forgetMatching({ family, protocol, destination, destinationPort, answeredBy }: Doomed): Request {
   const of = (address: IpAddress | undefined, side: 'source' | 'destination') =>
