@@ -63,7 +63,7 @@ test: build build/js/.tests prerequisites ## Unit tests, then namespace tests on
 unit: build/js/.tests ## Only the unit tests (any user)
 	@$(NODE) $(TOOLS)/test.js unit
 
-netns: build build/js/.tests prerequisites ## Only the namespace tests (ARGS=substring picks files)
+netns: build build/js/.tests prerequisites ## Only the namespace tests (ARGS=substring picks files, FLATNET_LONG=1 leaves nothing out)
 	@$(NODE) $(TOOLS)/test.js netns $(ARGS)
 
 lint: node_modules/.package-lock.json build/schemas/.done ## Types, format, style, and the import rule of the house
@@ -78,7 +78,7 @@ fmt: node_modules/.package-lock.json ## Format what can be formatted
 
 check: lint test ## The gate: what CI runs
 
-test-vm: build ## On Debian's own kernel, booted under qemu: VLANs seen by packets, SCTP, no IPv6 (ARGS=stock picks)
+test-vm: build ## On Debian's own kernel, booted under qemu: VLANs by packet, SCTP, no IPv6, power cuts (ARGS=stock picks)
 	@scripts/prerequisites.sh vm
 	@scripts/vm/prepare.sh
 	@scripts/vm/test.sh $(ARGS)
@@ -91,6 +91,9 @@ conformance-mutants: build build/js/.tests ## Plugins that break one requirement
 
 conformance-package: $(if $(filter bin,$(BIN)),build) node_modules/.package-lock.json ## The suite packed, and run by npx in an empty folder (BIN=, ARGS=)
 	@conformance/as-package.sh "$(BIN)" $(or $(ARGS),--only VER)
+
+conformance-differential: build build/js/.tests ## Generated configurations through ours and the reference plugins (ARGS='--seed 7 --count 300')
+	@$(NODE) build/js/conformance/differential/main.js $(ARGS)
 
 conformance-runtimes: build ## cnitool, libcni, Multus and containerd, with ours and the reference plugins (ARGS=cnitool picks)
 	@conformance/runtimes/prepare.sh

@@ -2,6 +2,9 @@
  * Runs the compiled tests with tap and closes with `N passed, N failed`.
  *   test.js [unit|netns] [substring of a file name]
  *
+ * With FLATNET_LONG=1 the namespace tests try all of what they otherwise try a sample of. A file that has not ended
+ * after 20 minutes hangs: on a quiet machine none takes two.
+ *
  * Namespace tests run inside a network and a mount namespace made here, with empty /run/netns,
  * /run/flatnet, /var/lib/cni and /etc/cni, so that nothing they do reaches the machine. Without root
  * they run in a user namespace, where the kernel allows one.
@@ -11,6 +14,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Parser } from 'tap-parser'
+import { LONG } from '../lib/testing/long.js'
 import { installReference } from '../lib/testing/reference.js'
 
 interface Counts {
@@ -104,7 +108,7 @@ const add = ({ passed, failed, skipped }: Counts) => {
   total.skipped += skipped
 }
 
-if (which !== 'netns') add(await runTests(testFiles('build/js', false, substring), [], 120, 2))
+if (which !== 'netns') add(await runTests(testFiles('build/js', false, substring), [], 600, 2))
 if (which !== 'unit') {
   const inside = privately()
   if (inside === undefined) {
@@ -113,7 +117,7 @@ if (which !== 'unit') {
   } else {
     installReference()
     const prefix = [...inside, 'sh', '-c', `${HIDE} ip link set lo up; exec "$@"`, 'sh']
-    add(await runTests(testFiles('build/js', true, substring), prefix, 420, 1))
+    add(await runTests(testFiles('build/js', true, substring), prefix, LONG ? 7200 : 1200, 1))
   }
 }
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`)

@@ -1,7 +1,8 @@
 /**
  * A plugin that gets a signal at each of its system calls in turn, and what is there after the call that
  * follows. strace counts each system call by itself (`inject=openat:when=4`), so a first run lists them.
- * One shell runs all rounds: they are many, and each is a handful of processes.
+ * One shell runs all rounds: they are many, and each is a handful of processes. Where each would take too
+ * long, a sample is tried (`sample`), and all of them with FLATNET_LONG=1.
  */
 
 import { spawn } from 'node:child_process'
@@ -9,6 +10,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Call, environment } from './cni.js'
+import { LONG } from './long.js'
 import type { Netns, Owner } from './netns.js'
 
 export interface Ordeal {
@@ -22,6 +24,10 @@ export interface Ordeal {
   readonly signal: 'KILL' | 'TERM'
   /** The call that must put things right; absent where the victim must itself. */
   readonly next?: Omit<Call, 'host'>
+  /** Tries the first, the last, every request to the kernel's netlink and each so-many-th of the rest. Default all. */
+  readonly sample?: number
+  /** Shell commands whose output belongs to the host's state: each line a thing. */
+  readonly look?: string
 }
 
 /** What is there, one line a thing. */
@@ -43,9 +49,12 @@ export interface Round {
 }
 
 export interface Outcome {
-  /** After `prepare`, and after an undisturbed victim. */
+  /** After `prepare`, after an undisturbed victim, and after the call that follows that. */
   readonly before: State
   readonly undisturbed: State
+  readonly settled: State
+  /** How many system calls there are; a sample has fewer rounds. */
+  readonly calls: number
   readonly rounds: readonly Round[]
 }
 
@@ -64,12 +73,19 @@ export async function suffer(t: Owner, ordeal: Ordeal): Promise<Outcome> {
   const first = await shell(
     host,
     `${functions}
+     # Once in vain: what stays of the first, like a directory, is there for all the others.
+     prepare >&2; victim >&2; follow >&2
      prepare >&2; echo '#state'; state
-     victim strace -f -qq -o ${trace} >&2 || exit 1; echo '#state'; state`,
+     victim strace -f -qq -o ${trace} >&2 || exit 1; echo '#state'; state
+     follow >&2; echo '#state'; state`,
   )
-  const [before, undisturbed] = first.split('#state\n').slice(1).map(parseState) as [State, State]
-  const calls = systemCalls(readFileSync(trace, 'utf8')).filter((call) => ordeal.signal === 'KILL' || !isExit(call))
-  writeFileSync(join(directory, 'calls'), `${calls.join('\n')}\n`)
+  const [before, undisturbed, settled] = first.split('#state\n').slice(1).map(parseState) as [State, State, State]
+  const calls = systemCalls(readFileSync(trace, 'utf8')).filter(({ name }) => ordeal.signal === 'KILL' || !isExit(name))
+  const tried = calls.filter(({ isRequest }, at) => {
+    const { sample = 1 } = ordeal
+    return LONG || isRequest || at % sample === 0 || at === calls.length - 1
+  })
+  writeFileSync(join(directory, 'calls'), `${tried.map(({ name, nth }) => `${name} ${nth}`).join('\n')}\n`)
 
   const output = await shell(
     host,
@@ -93,29 +109,37 @@ export async function suffer(t: Owner, ordeal: Ordeal): Promise<Outcome> {
      done 9<${directory}/calls`,
   )
   const rounds = output.split('#round ').slice(1).map(parseRound)
-  return { before, undisturbed, rounds }
+  return { before, undisturbed, settled, calls: calls.length, rounds }
+}
+
+/** `openat`, the fourth. */
+interface SystemCall {
+  readonly name: string
+  readonly nth: number
+  /** Over netlink. */
+  readonly isRequest: boolean
 }
 
 /**
- * Every system call but the first, the execve that strace itself makes: `openat 4`, in order. One that the
- * kernel begins again by itself (a sysctl that waits for the network's lock) is one call.
+ * Every system call but the first, the execve that strace itself makes, in order. One that the kernel begins
+ * again by itself (a sysctl that waits for the network's lock) is one call.
  */
-function systemCalls(trace: string): string[] {
+function systemCalls(trace: string): SystemCall[] {
   const counts = new Map<string, number>()
-  const calls: string[] = []
+  const calls: SystemCall[] = []
   for (const line of trace.split('\n')) {
     const name = /^(?:\d+ +)?(\w+)\(/.exec(line)?.[1]
     if (name === undefined || name === 'execve' || line.includes('= ? ERESTART')) continue
     const nth = (counts.get(name) ?? 0) + 1
     counts.set(name, nth)
-    calls.push(`${name} ${nth}`)
+    calls.push({ name, nth, isRequest: name.startsWith('send') && line.includes('nlmsg_len') })
   }
   return calls
 }
 
 /** No signal is seen any more then. */
-function isExit(call: string): boolean {
-  return call.startsWith('exit')
+function isExit(name: string): boolean {
+  return name.startsWith('exit')
 }
 
 function shellCall(directory: string, name: string, call: Call, wrapper = ''): string {
@@ -126,12 +150,13 @@ function shellCall(directory: string, name: string, call: Call, wrapper = ''): s
   return `${words.join(' ')} ${wrapper} ${CNI_PATH.split(':')[0]}/${call.config.type} <${input}`
 }
 
-function snapshot(directory: string, { container, directories }: Ordeal): string {
+function snapshot(directory: string, { container, directories, look = 'true' }: Ordeal): string {
   const batch = join(directory, 'batch')
   writeFileSync(batch, 'link show\naddr show\nroute show table all\nneigh show\n')
   const seen = directories.join(' ')
   return [
     `ip -j -d -batch ${batch}`,
+    `echo "#look"; ${look}`,
     'echo "#container"',
     `nsenter --net=${container.path} ip -j -d -batch ${batch}`,
     'echo "#files"',
@@ -175,10 +200,11 @@ function parseRound(text: string): Round {
 }
 
 function parseState(text: string): State {
-  const [host, rest] = cut(text, '#container\n')
+  const [host, others] = cut(text, '#look\n')
+  const [seen, rest] = cut(others, '#container\n')
   const [container, files] = cut(rest, '#files\n')
   return {
-    host: describe(host),
+    host: [...describe(host), ...flattenRuleset(seen.split('\n').filter((line) => line.trim() !== ''))].sort(),
     container: describe(container),
     files: files
       .split('\n')
@@ -199,9 +225,10 @@ function describe(lists: string): string[] {
   const word = (name: string, value: unknown) => (value === undefined ? '' : ` ${name} ${value}`)
   return [
     ...links.map(
-      ({ ifname, mtu, address, master, ifalias, flags, promiscuity }) =>
+      ({ ifname, mtu, address, master, ifalias, flags, promiscuity, linkinfo }) =>
         `link ${ifname} mtu ${mtu} mac ${address} ${flags.includes('UP') ? 'up' : 'down'}` +
-        `${flags.includes('PROMISC') ? ` promisc ${promiscuity}` : ''}${word('master', master)}${word('alias', ifalias)}`,
+        `${flags.includes('PROMISC') ? ` promisc ${promiscuity}` : ''}${word('master', master)}${word('alias', ifalias)}` +
+        ['hairpin', 'isolated'].map((flag) => (linkinfo?.info_slave_data?.[flag] === true ? ` ${flag}` : '')).join(''),
     ),
     ...addresses.flatMap(({ ifname, addr_info }) =>
       // biome-ignore lint/suspicious/noExplicitAny: as above
@@ -213,6 +240,31 @@ function describe(lists: string): string[] {
     ),
     ...neighbours.map(({ dst, dev, lladdr }) => `neighbour ${dev} ${dst}${word('mac', lladdr)}`),
   ].sort()
+}
+
+/** What `nft list ruleset` prints, each line with the blocks it stands in and each element by itself; other lines as they are. */
+function flattenRuleset(lines: readonly string[]): string[] {
+  const blocks: string[] = []
+  const flat: string[] = []
+  let elements: string | undefined
+  for (const line of lines.map((line) => line.trim())) {
+    if (elements !== undefined || line.startsWith('elements = {')) {
+      elements = `${elements ?? ''} ${line.replace('elements = {', '')}`
+      if (!line.endsWith('}')) continue
+      flat.push(
+        ...elements
+          .slice(0, -1)
+          .split(',')
+          .map((one) => [...blocks, 'element', one.trim()].join(' ')),
+      )
+      elements = undefined
+    } else if (line.endsWith('{')) {
+      blocks.push(line.slice(0, -2))
+      flat.push(blocks.join(' '))
+    } else if (line === '}' && blocks.length > 0) blocks.pop()
+    else flat.push([...blocks, line].join(' '))
+  }
+  return flat
 }
 
 /** `[…]\n[…]` as members of a list; `ip` prints blanks or an empty list for nothing. */

@@ -1,0 +1,65 @@
+/** portmap killed before any of its system calls: the next DEL or GC leaves no mapping, and others' mappings alone. */
+
+import t from 'tap'
+import { chained } from '../../lib/testing/chained.js'
+import type { Json } from '../../lib/testing/cni.js'
+import { RULESET, type Sweep, shellOf, sweepAll } from '../../lib/testing/sweep.js'
+
+const portMappings = [
+  { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
+  { hostPort: 5353, containerPort: 53, protocol: 'udp' },
+]
+const PORTMAP = { type: 'portmap', runtimeConfig: { portMappings } }
+const OTHERS = { runtimeConfig: { portMappings: portMappings.map((one) => ({ ...one, hostPort: one.hostPort + 1 })) } }
+
+/** Mappings, the way to them by 127.0.0.1, and connections that lead to the container. */
+const LOOK = `${RULESET}
+  grep -H . /proc/sys/net/ipv4/conf/cni0/route_localnet
+  { conntrack -L -f ipv4 -p udp; conntrack -L -f ipv6 -p udp; } 2>/dev/null | grep -oE 'src=(10.1.0.2|fd01::2) .*sport=53 '`
+
+/** A datagram of each family through the mapping, which the kernel remembers. */
+const SEND = "bash -c 'echo >/dev/udp/192.0.2.1/5353; echo >/dev/udp/2001:db8::1/5353'"
+
+type Follower = 'del' | 'gc'
+
+function adding(beside: boolean, follower: Follower) {
+  return () => {
+    const { host, container, stateDir, add, del, gc, addNeighbour } = chained(t, PORTMAP)
+    if (beside) addNeighbour(OTHERS)
+    const next = { del, gc }[follower]
+    const prepare = beside ? shellOf(del) : `${shellOf(del)}; rm -rf ${stateDir}`
+    return { host, container, directories: [stateDir], prepare, victim: add, next, look: LOOK }
+  }
+}
+
+function removing(beside: boolean, victim: Follower, follower: Follower, more: Json = {}) {
+  return () => {
+    const { host, container, stateDir, add, del, gc, addNeighbour } = chained(t, PORTMAP)
+    if (beside) addNeighbour(OTHERS)
+    const calls = { del: { ...del, ...more }, gc }
+    const prepare = `${shellOf(del)}; ${shellOf(add)}; ${SEND}`
+    const directories = [stateDir]
+    return { host, container, directories, prepare, victim: calls[victim], next: calls[follower], look: LOOK }
+  }
+}
+
+const sweeps: Sweep[] = [
+  { claim: 'portmap: ADD of the first ports, then DEL', scene: adding(false, 'del'), atLeast: 80 },
+  { claim: 'portmap: ADD beside mapped ports, then DEL', scene: adding(true, 'del'), atLeast: 80 },
+  { claim: 'portmap: ADD beside mapped ports, then GC', scene: adding(true, 'gc'), atLeast: 80 },
+  { claim: 'portmap: DEL of the last ports, then DEL', scene: removing(false, 'del', 'del'), atLeast: 60, exact: true },
+  {
+    claim: 'portmap: DEL beside mapped ports, then DEL',
+    scene: removing(true, 'del', 'del'),
+    atLeast: 60,
+    exact: true,
+  },
+  {
+    claim: 'portmap: DEL without namespace or previous result, then GC',
+    scene: removing(true, 'del', 'gc', { netns: '' }),
+    atLeast: 60,
+    exact: true,
+  },
+  { claim: 'portmap: GC, then GC', scene: removing(true, 'gc', 'gc'), atLeast: 60, exact: true },
+]
+sweepAll(sweeps)
