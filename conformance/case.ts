@@ -40,7 +40,7 @@ export interface Case {
   readonly needs?: Needs
   /** `each`: once for every advertised version in the range of `needs`; else once, at the newest of them. */
   readonly versions?: 'each' | 'newest'
-  /** Seconds after which it hangs; default 120. */
+  /** Seconds after which it hangs; default 300. */
   readonly timeout?: number
   /** It waits for minutes and does nothing meanwhile: run beside the others. */
   readonly idle?: true

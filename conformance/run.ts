@@ -75,7 +75,7 @@ async function startWorker(prefix: readonly string[], scratch: string): Promise<
 }
 
 function run(worker: ChildProcess, point: Point, bin: string): Promise<Report> {
-  const seconds = point.case.timeout ?? 120
+  const seconds = point.case.timeout ?? 300
   const order: Order = {
     id: point.case.id,
     subject: {

@@ -120,7 +120,6 @@ export const cases: Case[] = [
         'fd98::/64': 70000,
       }
       for (const [dst, table] of Object.entries(expected)) same(tableOf(only(one, dst)), table, `table of ${dst}`)
-      ok0(one.check())
     },
   },
   {

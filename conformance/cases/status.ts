@@ -5,7 +5,7 @@ import { check, err, ok, ok0 } from '../assert.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
-import { readOnly } from '../witness.js'
+import { filesBelow, readOnly } from '../witness.js'
 
 function status(context: Context, over: Json = {}) {
   return context.call('STATUS', { config: context.config(over) })
@@ -61,6 +61,11 @@ export const cases: Case[] = [
     claim: 'STATUS fails with code 50 where the state directory cannot be written',
     needs: { since: '1.1.0', descriptor: ['state', 'stateKey'], root: true },
     run(context) {
+      const one = context.attachment()
+      one.added()
+      const files = (context.plugin.state ?? []).flatMap(filesBelow)
+      ok0(one.del())
+      if (files.length === 0) context.skip('the plugin keeps no files')
       for (const directory of context.plugin.state ?? []) {
         mkdirSync(directory, { recursive: true })
         readOnly(context, directory)
