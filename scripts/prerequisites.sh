@@ -41,6 +41,7 @@ case "$1" in
     need conntrack conntrack
     need cc gcc
     need_file /usr/include/stdio.h libc6-dev
+    need mkfs.ext4 e2fsprogs
     ;;
   test | bench)
     need ip iproute2

@@ -12,7 +12,7 @@ console=$machine.console
 timeout 540 qemu-system-x86_64 -accel tcg -m 512 -nodefaults -no-reboot -display none \
   -kernel vmlinuz -initrd initramfs -append "console=ttyS0 quiet panic=-1 loglevel=3 machine=$machine $parameters" \
   -serial stdio "$@" 2>"$machine.qemu" </dev/null |
-  tr -d '\r' | tee "$console" | grep --line-buffered -v -e '^$' -e 'reboot: Power down' || true
+  sed -u 's/\r$//' | tee "$console" | grep --line-buffered -v -e '^$' -e 'reboot: Power down' || true
 grep -q '^[1-9][0-9]* passed, 0 failed$' "$console" && exit 0
 grep -q ' passed, ' "$console" || { echo "$machine did not come to its end" >&2; cat "$machine.qemu" >&2; }
 exit 1

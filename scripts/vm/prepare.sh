@@ -10,7 +10,8 @@ root=$vm/root
 # Modules the guest may load; what they depend on comes along.
 modules="crc32c_generic bridge br_netfilter 8021q veth vxlan ifb dummy af_packet sctp nf_conntrack_netlink
   nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_redir nft_fib_inet nft_meta_bridge nft_reject_inet nft_limit
-  nft_compat xt_comment xt_conntrack
+  nft_compat xt_comment xt_conntrack virtio_pci virtio_blk ext4 qemu_fw_cfg
+  9pnet_virtio 9p overlay
   sch_tbf sch_htb sch_ingress sch_fq_codel sch_netem cls_matchall cls_u32 cls_flower act_mirred act_police"
 
 kernel_package() {

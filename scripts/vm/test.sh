@@ -3,12 +3,13 @@
 #   test.sh [MACHINE...]
 set -eu
 cd "$(dirname "$0")/../.."
-[ $# -gt 0 ] || set -- ipv6-off stock
+[ $# -gt 0 ] || set -- power-cut stock ipv6-off
 
 # run MACHINE: prints claims, and `N passed, N failed` for each boot.
 run() {
   case $1 in
     ipv6-off) scripts/vm/boot.sh "$1" -append ipv6.disable=1 ;;
+    power-cut) scripts/vm/power-cut.sh ;;
     *) scripts/vm/boot.sh "$1" ;;
   esac
 }

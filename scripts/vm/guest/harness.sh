@@ -26,6 +26,11 @@ holds() {
   fi
 }
 
+# summary: what the claims so far came to.
+summary() {
+  echo "$(grep -c '^ok' /tmp/claims) passed, $(grep -c '^not ok' /tmp/claims) failed"
+}
+
 fails() {
   ! "$@"
 }
