@@ -78,7 +78,7 @@ function linesOf({ host, container, files }: State): string[] {
 
 /** What follows from the rest as soon as the kernel finds the time, and what it hears of others. */
 function isKernelsOwn(line: string): boolean {
-  return / neighbour \S+ fe80:/.test(line) || / route .* table local proto kernel/.test(line)
+  return / neighbour (cni0|eth0|up0) /.test(line) || / route .* table local proto kernel/.test(line)
 }
 
 /** A call as a shell makes it that runs in the host's namespace. */

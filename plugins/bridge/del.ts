@@ -46,7 +46,11 @@ function remove(request: DelRequest<BridgeConfig>, record: Claim<Attached> | und
   // First, because the kernel is still busy with it for a while, and meanwhile the links can go.
   attempt(`failed to remove ${ifName} from nftables`, () => {
     if (attached === undefined) removeUnrecordedRules(request, config)
-    else removeRules(request, attached)
+    else {
+      // Whoever makes a table anew must not take us for one that stays.
+      if (attached.rules !== undefined) record?.write('adding', attached)
+      removeRules(request, attached)
+    }
   })
   attempt(`failed to delete ${ifName}`, () => {
     const host = openHost()

@@ -73,6 +73,7 @@ function collect(request: GcRequest<BridgeConfig>, host: Netlink, listed: Listed
       return
     }
     const attached = record.earlier?.content ?? listed.content
+    if (attached?.rules !== undefined) record.write('adding', attached) // as DEL does
     detach(host, listed.key, attached)
     if (attached !== undefined) removeRules({ network: request.network, ...listed }, attached)
     record.remove()

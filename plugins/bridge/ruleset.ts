@@ -9,7 +9,7 @@ import { nameLegacyLeftovers } from '../../lib/ruleset/legacy-iptables.js'
 import { checkMac, type GuardedMac, guardMac, MAC_GUARD, staleMacs, unguardMac } from '../../lib/ruleset/mac-guard.js'
 import { checkMasquerade, masquerade, staleMasquerades, unmasquerade } from '../../lib/ruleset/masquerade.js'
 import { MASQUERADE, type Masqueraded, type MasqueradeSettings } from '../../lib/ruleset/masquerade-table.js'
-import type { Owner } from '../../lib/ruleset/owner.js'
+import { type Owner, ownerKey } from '../../lib/ruleset/owner.js'
 import { removeReferenceMacs, removeReferenceMasquerade } from '../../lib/ruleset/reference-bridge.js'
 import { requireTables, withRuleset, withRulesetIfAny } from '../../lib/ruleset/settle.js'
 import { attachmentKey, listRecords } from '../../lib/store/record.js'
@@ -74,23 +74,49 @@ export function addRules(request: Whose, attached: Attached, stateDir: string): 
   const { masq, mac } = partsOf(request, attached)
   if (masq === undefined && mac === undefined) return
   withRuleset((nft) => {
-    if (mac !== undefined) guardMac(nft, mac, () => others(stateDir).flatMap((one) => one.mac ?? []))
+    if (mac !== undefined) {
+      let restored: readonly GuardedMac[] = []
+      guardMac(nft, mac, () => {
+        restored = others(stateDir).flatMap((one) => one.mac ?? [])
+        return restored
+      })
+      for (const one of gone(stateDir, restored)) unguardMac(nft, ownerKey(one.owner), one)
+    }
     if (masq === undefined) return
+    let restored: readonly Masqueraded[] = []
     masquerade(nft, masq, {
-      others: () => others(stateDir).flatMap((one) => one.masq ?? []),
+      others: () => {
+        restored = others(stateDir).flatMap((one) => one.masq ?? [])
+        return restored
+      },
       excluded: (network) => readExcluded(stateDir, network),
     })
+    for (const { owner, addresses } of gone(stateDir, restored)) {
+      unmasquerade(
+        nft,
+        ownerKey(owner),
+        addresses.map(({ address }) => address),
+      )
+    }
   })
 }
 
-function others(stateDir: string): ReturnType<typeof partsOf>[] {
+/** Of those that came back with a table made anew, whom a DEL has begun to remove since: it may have looked before. */
+function gone<T extends { readonly owner: Owner }>(stateDir: string, restored: readonly T[]): T[] {
+  if (restored.length === 0) return []
+  const present = new Set(others(stateDir).map(({ key }) => key))
+  return restored.filter(({ owner }) => !present.has(ownerKey(owner)))
+}
+
+function others(stateDir: string): (ReturnType<typeof partsOf> & { readonly key: string })[] {
   return readDirectory(stateDir)
     .filter(({ kind }) => kind === 'directory')
     .flatMap(({ name: network }) =>
-      listRecords<Attached>(stateDir, PLUGIN, network).flatMap(({ containerId, ifName, content, sameBoot, state }) =>
-        content === undefined || !sameBoot || state !== 'ready'
-          ? []
-          : [partsOf({ network, containerId, ifName }, content)],
+      listRecords<Attached>(stateDir, PLUGIN, network).flatMap(
+        ({ key, containerId, ifName, content, sameBoot, state }) =>
+          content === undefined || !sameBoot || state !== 'ready'
+            ? []
+            : [{ key, ...partsOf({ network, containerId, ifName }, content) }],
       ),
     )
 }

@@ -7,9 +7,10 @@ import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { AddRequest } from '../../lib/cni/request.js'
 import type { Result } from '../../lib/cni/result.js'
 import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
+import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { openHost } from '../../lib/netns/namespace.js'
 import { admit } from '../../lib/ruleset/admission.js'
-import { type Policed, police } from '../../lib/ruleset/ingress-policy.js'
+import { type Policed, police, unpolice } from '../../lib/ruleset/ingress-policy.js'
 import { hasLegacyTable } from '../../lib/ruleset/legacy-iptables.js'
 import { type Owner, ownerKey } from '../../lib/ruleset/owner.js'
 import { withRuleset } from '../../lib/ruleset/settle.js'
@@ -53,7 +54,12 @@ export function add(request: AddRequest<FirewallConfig>): Result {
         nameLegacy(addresses)
       }
       if (bridge !== undefined && settings.policy !== undefined) {
-        police(nft, { owner, addresses, bridge, policy: settings.policy }, () => others(stateDirOf(config)))
+        let restored: readonly Policed[] = []
+        police(nft, { owner, addresses, bridge, policy: settings.policy }, () => {
+          restored = others(stateDirOf(config))
+          return restored
+        })
+        unpoliceGone(nft, restored, stateDirOf(config))
         // Frames between two ports of a bridge pass no forward chain unless br_netfilter sends them there.
         if (settings.policy === 'isolated' && veth?.master !== undefined)
           host.links.setPort(veth.index, { isolated: true })
@@ -102,6 +108,16 @@ function others(stateDir: string): Policed[] {
             ],
       ),
     )
+}
+
+/** Of those that came back with a table made anew, whom a DEL has begun to remove since: it may have looked before. */
+function unpoliceGone(nft: Nftables, restored: readonly Policed[], stateDir: string): void {
+  if (restored.length === 0) return
+  const present = new Set(others(stateDir).map(({ owner }) => ownerKey(owner)))
+  for (const one of restored) {
+    const key = ownerKey(one.owner)
+    if (!present.has(key)) unpolice(nft, key, one.addresses)
+  }
 }
 
 /** A drop in legacy iptables is out of reach, and a command away. */

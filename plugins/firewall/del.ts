@@ -20,8 +20,11 @@ export function del(request: DelRequest<FirewallConfig>): void {
   const admitted = record?.earlier?.content
   try {
     withRulesetIfAny((nft) => {
-      if (admitted !== undefined) withdraw(nft, key, admitted)
-      else if (prevResult !== undefined) {
+      if (admitted !== undefined) {
+        // Whoever makes the table of policies anew must not take us for one that stays.
+        if (admitted.policy !== undefined) record?.write('adding', admitted)
+        withdraw(nft, key, admitted)
+      } else if (prevResult !== undefined) {
         dismiss(nft, key, undefined)
         dismissReference(nft, containerAddresses(prevResult, ifName))
       }
@@ -56,6 +59,7 @@ export function gc(request: GcRequest<FirewallConfig>): void {
           return
         }
         try {
+          record.write('adding', record.earlier.content) // as DEL does
           withdraw(nft, listed.key, record.earlier.content)
         } catch (error) {
           record.release()

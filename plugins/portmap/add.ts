@@ -18,7 +18,7 @@ import { forgetConnections } from './connections.js'
 import { allowHairpin } from './hairpin.js'
 import { needsGuard, openLocalnet } from './localnet.js'
 import { placeOf, type Recorded, recordOf, restore, restoreAll } from './record.js'
-import { withdraw } from './withdraw.js'
+import { withdraw, withdrawGone } from './withdraw.js'
 
 export function add(request: AddRequest<PortmapConfig>): Result {
   const previous = requirePrevious('portmap', request.prevResult)
@@ -38,12 +38,18 @@ export function add(request: AddRequest<PortmapConfig>): Result {
       }
       const towards = guardedLink(exposed)
       const guard = towards !== undefined && needsGuard(nft, towards) ? towards : undefined
+      let restored: readonly Exposed[] = []
       exposePorts(nft, exposed, {
         conditions,
         guard,
         linkExists: (name) => host.links.find(name) !== undefined,
-        others: () => restoreAll(stateDirOf(request.config)),
+        others: () => {
+          const all = restoreAll(stateDirOf(request.config))
+          restored = all.exposed
+          return all
+        },
       })
+      withdrawGone(nft, restored, () => restoreAll(stateDirOf(request.config)).exposed)
       if (guard !== undefined) openLocalnet(guard)
       allowHairpin(host, link, settings.mode === 'plain' ? [] : exposed.families.map(({ address }) => address.family))
       forgetConnections(nft, host, exposed, 'ADD')

@@ -23,6 +23,8 @@ export function del(request: DelRequest<PortmapConfig>): void {
   try {
     // Of an earlier boot nothing is left in the kernel, but a namespace can be younger than its records too.
     if (earlier !== undefined) {
+      // Whoever makes the table anew must not take us for one that stays.
+      record?.write('adding', earlier.content)
       withRuleset((nft) => withdraw(nft, openHost(), restore(request, earlier.content).exposed))
     } else removeUnrecorded(request)
   } catch (error) {

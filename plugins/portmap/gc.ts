@@ -33,6 +33,7 @@ export function gc(request: GcRequest<PortmapConfig>): void {
           // An ADD that was running when we looked and has finished since is news, not stale.
           const isNews = listed.state === 'adding' && record?.earlier?.state === 'ready'
           if (record?.earlier !== undefined && !isNews) {
+            record.write('adding', record.earlier.content) // as DEL does
             withdraw(nft, host, restore({ network, ...listed }, record.earlier.content).exposed)
             record.remove()
           } else record?.release()

@@ -13,6 +13,19 @@ export function withdraw(nft: Nftables, host: Netlink, exposed: Exposed): void {
   forgetConnections(nft, host, exposed, 'DEL')
 }
 
+/**
+ * Of those that came back with a table made anew, takes out whom a DEL or GC has begun to remove since: it may have
+ * looked before.
+ */
+export function withdrawGone(nft: Nftables, restored: readonly Exposed[], present: () => readonly Exposed[]): void {
+  if (restored.length === 0) return
+  const keys = new Set(present().map(({ owner }) => ownerKey(owner)))
+  for (const exposed of restored) {
+    const key = ownerKey(exposed.owner)
+    if (!keys.has(key)) unexposePorts(nft, key, exposed, () => guardedTableGoes(nft))
+  }
+}
+
 /** The table takes its guard along when it goes, so 127/8 is shut before; where it stayed after all, opened again. */
 export function guardedTableGoes(nft: Nftables): () => void {
   const closed = closeLocalnets(nft)
