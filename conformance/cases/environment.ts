@@ -7,6 +7,7 @@ import type { CallOptions } from '../call.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
+import { linksSettled, vethsOf } from '../witness.js'
 
 const ATTACHMENT_VERBS = ['ADD', 'DEL', 'CHECK']
 
@@ -132,13 +133,16 @@ export const cases: Case[] = [
     level: 'MUST',
     duty: ['P'],
     claim: 'DEL without a network namespace succeeds and releases what can be released',
-    run(t) {
+    async run(t) {
       for (const netns of [undefined, '']) {
         const attachment = t.attachment()
         const before = t.snapshot()
+        const links = vethsOf(t.host)
         attachment.added()
+        const fresh = vethsOf(t.host).filter((name) => !links.includes(name))
         attachment.netns.remove()
         ok0(attachment.del({ env: { CNI_NETNS: netns } }))
+        await linksSettled(t, fresh)
         t.noResidue(
           before.filter((line) => !line.startsWith('container')),
           'DEL without a namespace releases what is on the host',

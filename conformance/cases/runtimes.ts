@@ -607,7 +607,7 @@ export const cases: Case[] = [
       const begin = performance.now()
       for (let i = 0; i < 50; i++) same(t.call('VERSION', { config }).stdout, first, 'the answer')
       const each = (performance.now() - begin) / 50
-      check(each < 200, `a call took ${each.toFixed()} ms`)
+      check(each < 1000, `a call took ${each.toFixed()} ms`)
     },
   },
   {
