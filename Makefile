@@ -13,7 +13,7 @@ SOURCES := $(shell find lib plugins ipam \( -path lib/host -o -path lib/testing 
              \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print 2>/dev/null)
 TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
 
-.PHONY: all build test unit netns test-vm conformance conformance-mutants conformance-package conformance-runtimes demo bench lint fmt check install clean help prerequisites
+.PHONY: all build test unit netns test-vm conformance conformance-mutants conformance-package conformance-runtimes conformance-scorecard demo bench lint fmt check install clean help prerequisites
 .DELETE_ON_ERROR:
 
 all: build
@@ -88,6 +88,9 @@ conformance: $(if $(filter bin,$(BIN)),build) build/js/.tests ## The specificati
 
 conformance-mutants: build build/js/.tests ## Plugins that break one requirement each: is each caught? (ARGS=ENV picks)
 	@$(NODE) build/js/conformance/mutants/main.js bin $(ARGS)
+
+conformance-scorecard: build build/js/.tests ## docs/conformance.md: ours and the reference plugins side by side (half an hour)
+	@conformance/scorecard.sh
 
 conformance-package: $(if $(filter bin,$(BIN)),build) node_modules/.package-lock.json ## The suite packed, and run by npx in an empty folder (BIN=, ARGS=)
 	@conformance/as-package.sh "$(BIN)" $(or $(ARGS),--only VER)

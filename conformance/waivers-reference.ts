@@ -65,6 +65,7 @@ export const REFERENCE: readonly Waiver[] = [
   ...each(['bridge'], 'CHECK looks for routes in the main table alone', 'CHK-01.table'),
   ...each(['bridge'], 'CHECK fails for a strange interface that is listed before its own', 'CHK-11'),
   ...each(['bridge'], 'what IPAM writes on stderr is swallowed when it fails', 'DLG-04'),
+  ...each(['bridge'], '1.1.1 drops the DNS of IPAM', 'DLG-13'),
   ...each(['bridge'], 'GC is not handed to IPAM', 'DLG-05', 'GC-09', 'GC-10'),
   ...each(['bridge'], 'IPAM gets no DEL after an ADD that failed', 'DLG-06'),
   ...each(['bridge'], 'an interface name of eth%d makes eth0, which stays', 'ENV-11'),
