@@ -68,11 +68,18 @@ export function scanEntries(
   )
 }
 
+/** What exists for a chain's sake alone, as the requests that remove it. */
+export interface Companions {
+  /** What refers to the chain. */
+  readonly before?: readonly Request[]
+  /** What the chain refers to. */
+  readonly after?: readonly Request[]
+  /** How many chains and sets are among them. */
+  readonly objects: number
+}
+
 export interface RemovalOptions {
-  /** Requests that remove what exists for a chain's sake alone. */
-  readonly companions?: (chain: Chain) => readonly Request[]
-  /** How many chains and sets each of those removes; default 1. */
-  readonly companionObjects?: number
+  readonly companions?: (chain: Chain) => Companions
   /** Chains that stay though no element leads to them any more. */
   readonly keep?: readonly string[]
   /** Never the whole table. */
@@ -87,7 +94,7 @@ export function removal(
   nft: Nftables,
   skeleton: Skeleton,
   doomed: readonly Entry[],
-  { companions = () => [], companionObjects = 1, keep, keepTable = false }: RemovalOptions = {},
+  { companions = () => ({ objects: 0 }), keep, keepTable = false }: RemovalOptions = {},
 ): Request[] {
   if (doomed.length === 0) return []
   const { name } = skeleton
@@ -109,13 +116,17 @@ export function removal(
     if (!isLast) last = false
     else if (!skeleton.counted.includes(chainName) && keep?.includes(chainName) !== true) orphans.push(chain)
   }
-  const extras = orphans.map((chain) => ({ chain, requests: companions(chain) }))
+  const extras = orphans.map((chain) => ({ chain, ...companions(chain) }))
   if (last) {
-    const ours = extras.reduce((n, { requests }) => n + 1 + requests.length * companionObjects, objectsOf(skeleton))
+    const ours = extras.reduce((n, { objects }) => n + 1 + objects, objectsOf(skeleton))
     if (nft.table(name)?.use === ours) return [deleteTable(name)]
   }
   return [
     ...deleteEntries(skeleton, doomed),
-    ...extras.flatMap(({ chain, requests }) => [deleteChain({ ...name, chain: chain.name }), ...requests]),
+    ...extras.flatMap(({ chain, before = [], after = [] }) => [
+      ...before,
+      deleteChain({ ...name, chain: chain.name }),
+      ...after,
+    ]),
   ]
 }

@@ -4,7 +4,8 @@
  *   map any4      { tcp . 8080 comment "<attachment>" : 10.1.2.3 . 80 }
  *   map specific4 { 192.0.2.1 . udp . 53 comment "<attachment>" : 10.1.2.3 . 53 }
  *   set claimed4  { tcp . 8080, udp . 53 }        one question tells whether a port is taken on any address
- *   map pods4     { 10.1.2.3 : goto answered }    who needs a source address that finds the way back
+ *   set answered4 { 10.1.2.3 }                    who needs a source address that finds the way back
+ *   map pods4     { 10.1.2.3 : goto answered }    counts the containers; no rule looks here
  *   set hairpin4  { 10.1.2.3 . 10.1.2.3 }         who may be asking himself; and all that ports lead to
  *
  * Only packets to an address of this host are looked at. What is sent to a container from its own side of the host (the
@@ -74,7 +75,7 @@ export interface Exposed {
 
 const TYPE = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
 
-export type PortSet = 'any' | 'specific' | 'claimed' | 'gate' | 'pods' | 'hairpin' | 'beside'
+export type PortSet = 'any' | 'specific' | 'claimed' | 'gate' | 'pods' | 'answered' | 'everyone' | 'hairpin' | 'beside'
 
 export function portSet(set: PortSet, family: Family): string {
   return `${set}${family}`
@@ -98,6 +99,8 @@ function setsOf(family: Family): Record<string, SetSpec> {
     claimed: { key: ['inet_proto', 'inet_service'] },
     gate: { key: ['inet_proto', 'inet_service'], value: 'verdict' },
     pods: { key: [address], value: 'verdict' },
+    answered: { key: [address] },
+    everyone: { key: [address] },
     hairpin: { key: [address, address] },
     beside: { key: ['ifname', address] },
   }
@@ -117,6 +120,8 @@ export function rewriteBy(family: Family, kind: 'any' | 'specific', set: string)
 }
 
 const FAMILIES = [4, 6] as const
+/** Modes that have a set of addresses. */
+export const SOURCE_SETS = ['answered', 'everyone'] as const
 const LOOPBACK = parsePrefix('127.0.0.0/8') as Prefix
 const LOOPBACK6 = parsePrefix('::1/128') as Prefix
 export const GUARDED = 'guarded'
@@ -188,12 +193,15 @@ const chains: Record<string, SkeletonChain> = {
   },
   postrouting: {
     base: { kind: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
-    rules: FAMILIES.map((family) => [
-      ...isDestinationRewritten(),
-      ...isFamily(family),
-      loadAddress(family, 'destination'),
-      lookup(portSet('pods', family), { into: 'verdict' }),
-    ]),
+    rules: FAMILIES.flatMap((family) =>
+      SOURCE_SETS.map((mode) => [
+        ...isDestinationRewritten(),
+        ...isFamily(family),
+        loadAddress(family, 'destination'),
+        lookup(portSet(mode, family)),
+        verdict({ kind: 'goto', chain: mode }),
+      ]),
+    ),
   },
   // route_localnet, which 127.0.0.1 needs, also opens the host's 127/8 to the interface it is set on.
   guard: {
@@ -212,14 +220,14 @@ const chains: Record<string, SkeletonChain> = {
   },
   mapped: { rules: mapped },
   hostports: { rules: hostports },
-  answered: { rules: answered },
-  everyone: { rules: [[masquerade()]] },
+  answered: { rules: answered, referred: FAMILIES.length },
+  everyone: { rules: [[masquerade()]], referred: FAMILIES.length },
   plain: { rules: [] },
 }
 
 export const HOST_PORTS: Skeleton = {
   name: { family: 'inet', table: 'flatnet-portmap' },
-  version: 2,
+  version: 3,
   witness: 'postrouting',
   sets: { ...setsOf(4), ...setsOf(6), [GUARDED]: { key: ['ifname'] } },
   chains,
@@ -273,6 +281,7 @@ export function exposedEntries(exposed: Exposed): Entry[] {
       if (conditions !== undefined) add('gate', { key, verdict: { kind: 'jump', chain: conditions } })
     }
     add('pods', { key: bytes, verdict: { kind: 'goto', chain: mode } })
+    if (mode !== 'plain') add(mode, { key: bytes })
     add('hairpin', { key: joined(bytes, bytes) })
     if (mode !== 'plain' && beside !== undefined) add('beside', { key: joined(nameBytes(beside), bytes) })
   }

@@ -5,7 +5,6 @@ import { type Family, formatAddress } from '../ip/address.js'
 import type { Request } from '../netlink/message.js'
 import type { Nftables } from '../netlink/nftables/nftables.js'
 import { deleteSet } from '../netlink/nftables/set.js'
-import { isTableRemoval } from '../netlink/nftables/table.js'
 import { isErrno } from '../sys/errno.js'
 import { buildConditions, type Conditions } from './conditions.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
@@ -19,6 +18,7 @@ import {
   type PortMapping,
   portKey,
   portSet,
+  SOURCE_SETS,
 } from './host-ports-table.js'
 import { nameBytes, sameBytes } from './key.js'
 import { networkTag, ownerKey, parseTag, type Tag, tagOf } from './owner.js'
@@ -76,11 +76,10 @@ export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOpti
       if (tag.key !== own && (tag.link === '' || options.linkExists(tag.link))) throw taken(entry, exposed, tag)
       doomed.set(entryKey(entry), entry)
     }
-    for (const entry of findEntries(
-      nft,
-      HOST_PORTS,
-      entries.filter(({ set }) => set !== GUARDED),
-    )) {
+    for (const entry of findEntries(nft, HOST_PORTS, [
+      ...entries.filter(({ set }) => set !== GUARDED),
+      ...otherModes(exposed),
+    ])) {
       if (entry.set.startsWith('claimed') && isNeeded(nft, entry, doomed)) continue
       doomed.set(entryKey(entry), entry)
     }
@@ -96,6 +95,13 @@ export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOpti
     ]
     return nft.commit(requests, generation)
   })
+}
+
+/** Where an earlier holder of an address, under another mode, may have left it. */
+function otherModes({ mode, families }: Exposed): Entry[] {
+  return SOURCE_SETS.filter((set) => set !== mode).flatMap((set) =>
+    families.map(({ address }) => ({ set: portSet(set, address.family), element: { key: address.bytes } })),
+  )
 }
 
 function guardOf(exposed: Exposed): Entry[] {
@@ -148,7 +154,7 @@ function onPort(nft: Nftables, family: Family, mapping: PortMapping): Entry[] {
 }
 
 /** Whether a mapping that is not being removed still needs a claim. */
-function isNeeded(nft: Nftables, { set, element: { key } }: Entry, doomed: ReadonlyMap<string, Entry>): boolean {
+export function isNeeded(nft: Nftables, { set, element: { key } }: Entry, doomed: ReadonlyMap<string, Entry>): boolean {
   const family = set === portSet('claimed', 4) ? 4 : 6
   const any = portSet('any', family)
   const wildcard = nft.element({ ...HOST_PORTS.name, set: any }, key)
@@ -189,80 +195,18 @@ function taken({ element }: Entry, exposed: Exposed, { text, link }: Tag): CniEr
   )
 }
 
-/**
- * Ends all mappings of the attachment of this key, and only those. Without `exposed` everything is searched.
- * `beforeTableGoes` is called when the whole table is about to be removed; what it returns, after that was tried.
- */
-export function unexposePorts(
-  nft: Nftables,
-  key: string,
-  exposed?: Exposed,
-  beforeTableGoes: () => () => void = () => () => {},
-): void {
-  settle('end port mappings', () => {
-    const generation = nft.generation()
-    const candidates =
-      exposed === undefined
-        ? scanEntries(nft, HOST_PORTS, (tag) => tag.key === key)
-        : findEntries(nft, HOST_PORTS, exposedEntries(exposed))
-    const gates = exposed === undefined ? searchBehindGates(nft, key, candidates) : []
-    const doomed = new Map<string, Entry>()
-    for (const entry of [...candidates, ...gates]) {
-      if (entry.set !== GUARDED && parseTag(entry.element.comment ?? '').key === key) doomed.set(entryKey(entry), entry)
-    }
-    for (const claim of sharedClaims(nft, doomed)) {
-      if (isNeeded(nft, claim, doomed)) doomed.delete(entryKey(claim))
-      else doomed.set(entryKey(claim), claim)
-    }
-    if (doomed.size === 0) return true
-    const requests = removing(nft, [...doomed.values()])
-    if (!requests.some(isTableRemoval)) return nft.commit(requests, generation)
-    const after = beforeTableGoes()
-    try {
-      return nft.commit(requests, generation)
-    } finally {
-      after()
-    }
-  })
-}
-
-/** The claims of ports that an attachment has on single addresses: others may need them, whoever made them. */
-function sharedClaims(nft: Nftables, doomed: ReadonlyMap<string, Entry>): Entry[] {
-  const claims = [...doomed.values()]
-    .filter(({ set }) => set === portSet('specific', 4) || set === portSet('specific', 6))
-    .map(({ set, element }) => ({
-      set: portSet('claimed', set === portSet('specific', 4) ? 4 : 6),
-      element: { key: element.key.slice(-8) },
-    }))
-  return findEntries(nft, HOST_PORTS, claims)
-}
-
-/** Conditions keep their mappings in sets of their own, which no list of ours names. */
-function searchBehindGates(nft: Nftables, key: string, candidates: readonly Entry[]): Entry[] {
-  const chains = new Set<string>()
-  for (const { element } of candidates) {
-    if (element.verdict?.kind === 'jump') chains.add(element.verdict.chain)
-  }
-  return [...chains].flatMap((chain) =>
-    ['any', 'specific'].flatMap((kind) => {
-      const set = `${chain}-${kind}`
-      return nft
-        .elements({ ...HOST_PORTS.name, set })
-        .filter(({ comment = '' }) => parseTag(comment).key === key)
-        .map((element) => ({ set, element }))
-    }),
-  )
-}
-
-function removing(
+/** The requests that take out entries, with chains of conditions that nothing leads to afterwards. */
+export function removing(
   nft: Nftables,
   doomed: readonly Entry[],
   options: { keepTable?: boolean; keep?: readonly string[] } = {},
 ): Request[] {
   return removal(nft, HOST_PORTS, doomed, {
     ...options,
-    companions: ({ name }) =>
-      ['any', 'specific'].map((kind) => deleteSet({ ...HOST_PORTS.name, set: `${name}-${kind}` })),
+    companions: ({ name }) => {
+      const after = ['any', 'specific'].map((kind) => deleteSet({ ...HOST_PORTS.name, set: `${name}-${kind}` }))
+      return { after, objects: after.length }
+    },
   })
 }
 

@@ -2,22 +2,24 @@
  * `inet flatnet-firewall`: who may reach a container (ingressPolicy). Between bridges under a policy nothing passes;
  * `isolated` also keeps the containers of one bridge apart.
  *
- *   map pods4   { 10.1.2.3 comment "<attachment>" : goto br-1a2b… }
- *   set policed { "cni0", "cni1" }
+ *   map pods4            { 10.1.2.3 comment "<attachment>" : goto isolated-1a2b… }     whose it is; no rule looks here
+ *   set isolated-1a2b…-4 { 10.1.2.3 }                                                  what leads to the chain
+ *   set policed          { "cni0", "cni1" }
  */
 
 import type { IpAddress } from '../ip/address.js'
 import type { Request } from '../netlink/message.js'
 import { addChain } from '../netlink/nftables/chain.js'
 import { deleteElements } from '../netlink/nftables/element.js'
-import { lookup, verdict } from '../netlink/nftables/expression.js'
+import { verdict } from '../netlink/nftables/expression.js'
 import type { Nftables } from '../netlink/nftables/nftables.js'
 import { addRule } from '../netlink/nftables/rule.js'
 import { isErrno } from '../sys/errno.js'
 import { sha256Hex } from '../sys/text.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
 import { nameBytes } from './key.js'
-import { interfaceInSet, interfaceIs, isFamily, loadAddress } from './match.js'
+import { LEADING_RULES, lead, leadingEntries, leadingEntry, unlead } from './leading.js'
+import { interfaceInSet, interfaceIs } from './match.js'
 import { networkTag, type Owner, ownerKey, parseTag, tagOf } from './owner.js'
 import { rebuild } from './rebuild.js'
 import { settle } from './settle.js'
@@ -34,9 +36,13 @@ export interface Policed {
 
 const PODS = { 4: 'pods4', 6: 'pods6' } as const
 
+const TABLE = { family: 'inet', table: 'flatnet-firewall' } as const
+/** Where the rules are that lead to bridges' chains. */
+const BRIDGES = { ...TABLE, chain: 'bridges' }
+
 export const INGRESS: Skeleton = {
-  name: { family: 'inet', table: 'flatnet-firewall' },
-  version: 1,
+  name: TABLE,
+  version: 2,
   witness: 'forward',
   sets: {
     pods4: { key: ['ipv4_addr'], value: 'verdict' },
@@ -46,12 +52,9 @@ export const INGRESS: Skeleton = {
   chains: {
     forward: {
       base: { kind: 'filter', hook: 'forward', priority: 0, policy: 'accept' },
-      rules: ([4, 6] as const).map((family) => [
-        ...isFamily(family),
-        loadAddress(family, 'destination'),
-        lookup(PODS[family], { into: 'verdict' }),
-      ]),
+      rules: [[verdict({ kind: 'jump', chain: BRIDGES.chain })]],
     },
+    [BRIDGES.chain]: { rules: [], grows: true },
   },
   counted: [],
 }
@@ -66,12 +69,17 @@ function entriesOf({ owner, addresses, bridge, policy }: Policed): Entry[] {
   const comment = tagOf(owner)
   const chain = chainName(bridge, policy)
   return [
-    ...addresses.map(({ family, bytes }) => ({
-      set: PODS[family],
-      element: { key: bytes, verdict: { kind: 'goto', chain } as const, comment },
-    })),
+    ...addresses.flatMap(({ family, bytes }): Entry[] => [
+      { set: PODS[family], element: { key: bytes, verdict: { kind: 'goto', chain }, comment } },
+      leadingEntry(chain, bytes),
+    ]),
     { set: 'policed', element: { key: nameBytes(bridge) }, shared: true },
   ]
+}
+
+/** Whose the addresses are. */
+function podEntries(addresses: readonly IpAddress[]): Entry[] {
+  return addresses.map(({ family, bytes }) => ({ set: PODS[family], element: { key: bytes } }))
 }
 
 function buildChain({ bridge, policy }: Policed): Request[] {
@@ -80,7 +88,11 @@ function buildChain({ bridge, policy }: Policed): Request[] {
     ...(policy === 'same-bridge' ? [[...interfaceIs('inInterface', bridge), verdict({ kind: 'return' })]] : []),
     [...interfaceInSet('inInterface', 'policed'), verdict({ kind: 'drop' })],
   ]
-  return [addChain(chain, { comment: `${rules.length} ${bridge}` }), ...rules.map((rule) => addRule(chain, rule))]
+  return [
+    addChain(chain, { comment: `${rules.length + LEADING_RULES} ${bridge}` }),
+    ...rules.map((rule) => addRule(chain, rule)),
+    ...lead(BRIDGES, 'destination', chain.chain),
+  ]
 }
 
 /** Puts the attachment under its policy. `others` are there too where the table has to be made anew. */
@@ -100,7 +112,7 @@ export function police(nft: Nftables, wanted: Policed, others: () => readonly Po
     }
     const chain = chainName(wanted.bridge, wanted.policy)
     const isNew = nft.chain({ ...INGRESS.name, chain }) === undefined
-    const present = findEntries(nft, INGRESS, entries).filter(({ set }) => set !== 'policed')
+    const present = findEntries(nft, INGRESS, podEntries(wanted.addresses))
     const requests = [
       ...removing(nft, present, { keep: [chain], keepTable: true }),
       ...(isNew ? buildChain(wanted) : []),
@@ -115,16 +127,17 @@ function removing(
   doomed: readonly Entry[],
   options: { keep?: readonly string[]; keepTable?: boolean } = {},
 ): Request[] {
-  return removal(nft, INGRESS, doomed, {
+  return removal(nft, INGRESS, [...doomed, ...findEntries(nft, INGRESS, leadingEntries(doomed))], {
     ...options,
-    companionObjects: 0,
     companions: ({ comment, name }) => {
       const bridge = comment.split(' ')[1] ?? ''
       const key = nameBytes(bridge)
       const other = POLICIES.map((policy) => chainName(bridge, policy)).find((one) => one !== name)
       const isShared = other !== undefined && nft.chain({ ...INGRESS.name, chain: other }) !== undefined
       const isThere = nft.element({ ...INGRESS.name, set: 'policed' }, key) !== undefined
-      return isShared || !isThere ? [] : [deleteElements({ ...INGRESS.name, set: 'policed' }, [{ key }])]
+      const { before, after, objects } = unlead(nft, BRIDGES, name)
+      const unpoliced = isShared || !isThere ? [] : [deleteElements({ ...INGRESS.name, set: 'policed' }, [{ key }])]
+      return { before, after: [...after, ...unpoliced], objects }
     },
   })
 }
@@ -136,11 +149,7 @@ export function unpolice(nft: Nftables, key: string, addresses?: readonly IpAddr
     const candidates =
       addresses === undefined
         ? scanEntries(nft, INGRESS, (tag) => tag.key === key)
-        : findEntries(
-            nft,
-            INGRESS,
-            addresses.map(({ family, bytes }) => ({ set: PODS[family], element: { key: bytes } })),
-          )
+        : findEntries(nft, INGRESS, podEntries(addresses))
     const doomed = candidates.filter(({ element }) => parseTag(element.comment ?? '').key === key)
     return doomed.length === 0 || nft.commit(removing(nft, doomed), generation)
   })
@@ -150,9 +159,11 @@ export function unpolice(nft: Nftables, key: string, addresses?: readonly IpAddr
 export function checkPolicy(nft: Nftables, wanted: Policed): string[] {
   const found = damage(nft, INGRESS)
   const own = ownerKey(wanted.owner)
-  const present = findEntries(nft, INGRESS, entriesOf(wanted))
+  const present = findEntries(nft, INGRESS, podEntries(wanted.addresses))
   const ours = present.filter(({ element }) => parseTag(element.comment ?? '').key === own)
-  if (ours.length < wanted.addresses.length) found.push(`the container is not under ingressPolicy ${wanted.policy}`)
+  const leading = findEntries(nft, INGRESS, leadingEntries(ours))
+  if (Math.min(ours.length, leading.length) < wanted.addresses.length)
+    found.push(`the container is not under ingressPolicy ${wanted.policy}`)
   return found
 }
 

@@ -1,7 +1,8 @@
 /**
  * `bridge flatnet-mac`: a container's frames carry its own MAC or are dropped.
  *
- *   map guarded { "veth1a2b" comment "<attachment>" : goto checked }
+ *   map owners  { "veth1a2b" comment "<attachment>" : goto checked }     whose it is; no rule looks here
+ *   set guarded { "veth1a2b" }
  *   set allowed { "veth1a2b" . 0a:58:0a:01:02:03 }
  */
 
@@ -11,6 +12,7 @@ import type { Nftables } from '../netlink/nftables/nftables.js'
 import { isErrno } from '../sys/errno.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
 import { joined, nameBytes } from './key.js'
+import { interfaceInSet } from './match.js'
 import { networkTag, type Owner, ownerKey, parseTag, tagOf } from './owner.js'
 import { rebuild } from './rebuild.js'
 import { settle } from './settle.js'
@@ -29,18 +31,20 @@ const SOURCE = [6, 6] as const
 
 export const MAC_GUARD: Skeleton = {
   name: { family: 'bridge', table: 'flatnet-mac' },
-  version: 1,
+  version: 2,
   witness: 'prerouting',
   sets: {
-    guarded: { key: ['ifname'], value: 'verdict' },
+    owners: { key: ['ifname'], value: 'verdict' },
+    guarded: { key: ['ifname'] },
     allowed: { key: ['ifname', 'ether_addr'] },
   },
   chains: {
     prerouting: {
       base: { kind: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
-      rules: [[meta('inInterface'), lookup('guarded', { into: 'verdict' })]],
+      rules: [[...interfaceInSet('inInterface', 'guarded'), verdict({ kind: 'goto', chain: 'checked' })]],
     },
     checked: {
+      referred: 1,
       rules: [
         [meta('inInterface'), payload('link', ...SOURCE, 4), lookup('allowed'), verdict({ kind: 'return' })],
         [verdict({ kind: 'drop' })],
@@ -54,7 +58,8 @@ function entriesOf({ owner, link, mac }: GuardedMac): Entry[] {
   const comment = tagOf(owner)
   const address = parseMac(mac) ?? new Uint8Array(6)
   return [
-    { set: 'guarded', element: { key: nameBytes(link), verdict: { kind: 'goto', chain: 'checked' }, comment } },
+    { set: 'owners', element: { key: nameBytes(link), verdict: { kind: 'goto', chain: 'checked' }, comment } },
+    { set: 'guarded', element: { key: nameBytes(link), comment } },
     { set: 'allowed', element: { key: joined(nameBytes(link), address), comment } },
   ]
 }
@@ -99,7 +104,7 @@ export function checkMac(nft: Nftables, wanted: GuardedMac): string[] {
   const found = damage(nft, MAC_GUARD)
   const own = ownerKey(wanted.owner)
   const present = findEntries(nft, MAC_GUARD, entriesOf(wanted))
-  if (present.filter(({ element }) => parseTag(element.comment ?? '').key === own).length < 2) {
+  if (present.filter(({ element }) => parseTag(element.comment ?? '').key === own).length < 3) {
     found.push(`frames of ${wanted.link} are not checked for MAC ${wanted.mac}`)
   }
   return found

@@ -2,19 +2,22 @@
  * `inet flatnet-masq`: whose packets leave under the node's address. A pod's address leads to its network's chain,
  * which lets pass untouched what goes to the network itself, to other nodes and their pods, and multicast.
  *
- *   map pods4 { 10.1.2.3 comment "<attachment>" : goto net-1a2b… }
+ *   map pods4 { 10.1.2.3 comment "<attachment>" : goto net-1a2b… }     whose it is; no rule looks here
+ *   set net-1a2b…-4 { 10.1.2.3 }                                       the addresses that lead to the chain
  *   set nodes4-<network> { <filled by host-gw and vxlan> }
  */
 
 import { formatAddress, type IpAddress } from '../ip/address.js'
 import { formatPrefix, networkOf, type Prefix, parsePrefix } from '../ip/prefix.js'
 import type { Request } from '../netlink/message.js'
-import { addChain } from '../netlink/nftables/chain.js'
+import { addChain, type Chain } from '../netlink/nftables/chain.js'
 import { type Expression, immediate, lookup, masquerade, nat, verdict } from '../netlink/nftables/expression.js'
+import type { Nftables } from '../netlink/nftables/nftables.js'
 import { addRule } from '../netlink/nftables/rule.js'
 import { addSet, deleteSet } from '../netlink/nftables/set.js'
 import { sha256Hex } from '../sys/text.js'
-import type { Entry } from './entries.js'
+import type { Companions, Entry } from './entries.js'
+import { LEADING_RULES, lead, leadingEntry, unlead } from './leading.js'
 import { addressIn, isFamily, loadAddress } from './match.js'
 import { networkTag, type Owner, printable, tagOf } from './owner.js'
 import type { Skeleton } from './skeleton.js'
@@ -36,11 +39,15 @@ export interface Masqueraded {
 }
 
 const PODS = { 4: 'pods4', 6: 'pods6' } as const
+const TABLE = { family: 'inet', table: 'flatnet-masq' } as const
+/** Where the rules are that lead to networks' chains. */
+export const NETWORKS = { ...TABLE, chain: 'networks' }
 const FAMILIES = [4, 6] as const
+const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
 
 export const MASQUERADE: Skeleton = {
-  name: { family: 'inet', table: 'flatnet-masq' },
-  version: 1,
+  name: TABLE,
+  version: 2,
   witness: 'postrouting',
   sets: {
     pods4: { key: ['ipv4_addr'], value: 'verdict' },
@@ -49,12 +56,9 @@ export const MASQUERADE: Skeleton = {
   chains: {
     postrouting: {
       base: { kind: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
-      rules: FAMILIES.map((family) => [
-        ...isFamily(family),
-        loadAddress(family, 'source'),
-        lookup(PODS[family], { into: 'verdict' }),
-      ]),
+      rules: [[verdict({ kind: 'jump', chain: NETWORKS.chain })]],
     },
+    [NETWORKS.chain]: { rules: [], grows: true },
   },
   counted: [],
 }
@@ -67,10 +71,13 @@ export function podEntry(address: IpAddress): Entry {
 export function podEntries(wanted: Masqueraded): Entry[] {
   const chain = chainName(wanted)
   const comment = tagOf(wanted.owner)
-  return wanted.addresses.map(({ address }) => ({
-    set: PODS[address.family],
-    element: { key: address.bytes, verdict: { kind: 'goto', chain }, comment },
-  }))
+  return wanted.addresses.flatMap(({ address }): Entry[] => [
+    {
+      set: PODS[address.family],
+      element: { key: address.bytes, verdict: { kind: 'goto', chain }, comment },
+    },
+    leadingEntry(chain, address.bytes),
+  ])
 }
 
 /** Chains are never changed: other settings, or a network of another range, are another chain. */
@@ -124,22 +131,33 @@ export function buildNetwork(wanted: Masqueraded): Request[] {
     rules.push([...isFamily(family), immediate(address.bytes), source])
   }
   rules.push([masquerade({ fullyRandom })])
-  const comment = printable(`${rules.length} ${networkTag(owner.network)} ${owner.network}`)
+  const comment = printable(`${rules.length + LEADING_RULES} ${networkTag(owner.network)} ${owner.network}`)
   return [
     ...FAMILIES.map((family) =>
       addSet(
         { ...name, set: nodesSet(owner.network, family) },
-        { key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'], intervals: true },
+        { key: [ADDRESS[family]], intervals: true },
         { shared: true },
       ),
     ),
     addChain(chain, { comment }),
     ...rules.map((rule) => addRule(chain, rule)),
+    ...lead(NETWORKS, 'source', chain.chain),
   ]
 }
 
-/** The sets of a network, by the comment of one of its chains. EBUSY while another chain of it is there. */
-export function removeNodesSets(comment: string): Request[] {
+/** What else goes with a network's chain; its sets of nodes only with the last chain of the network. */
+export function removeNetwork(
+  nft: Nftables,
+  { name: chain, comment }: Chain,
+  { nodes }: { nodes: boolean },
+): Companions {
+  const { before, after, objects } = unlead(nft, NETWORKS, chain)
   const tag = comment.split(' ')[1] ?? ''
-  return FAMILIES.map((family) => deleteSet({ ...MASQUERADE.name, set: `nodes${family}-${tag}` }))
+  const sets = nodes ? FAMILIES.map((family) => `nodes${family}-${tag}`) : []
+  return {
+    before,
+    after: [...after, ...sets.map((set) => deleteSet({ ...MASQUERADE.name, set }))],
+    objects: objects + sets.length,
+  }
 }

@@ -9,15 +9,17 @@ import type { Nftables } from '../netlink/nftables/nftables.js'
 import { isErrno } from '../sys/errno.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
 import { intervals } from './intervals.js'
+import { leadingEntries, rulesLeading } from './leading.js'
 import {
   buildNetwork,
   chainName,
   MASQUERADE,
   type Masqueraded,
+  NETWORKS,
   nodesSet,
   podEntries,
   podEntry,
-  removeNodesSets,
+  removeNetwork,
 } from './masquerade-table.js'
 import { networkTag, ownerKey, parseTag } from './owner.js'
 import { rebuild } from './rebuild.js'
@@ -50,13 +52,19 @@ export function masquerade(nft: Nftables, wanted: Masqueraded, options: Masquera
     }
     const chain = chainName(wanted)
     const isNew = nft.chain({ ...MASQUERADE.name, chain }) === undefined
-    const present = findEntries(nft, MASQUERADE, entries)
-    const requests = [
-      ...removing(nft, present, { keep: [chain], keepTable: true }),
-      ...(isNew ? [...buildNetwork(wanted), ...fillNodes(wanted.owner.network, excluded)] : []),
-      ...addEntries(MASQUERADE, entries),
-    ]
-    return commitRemoval(nft, requests, generation)
+    const present = findEntries(
+      nft,
+      MASQUERADE,
+      wanted.addresses.map(({ address }) => podEntry(address)),
+    )
+    return commitRemoval((nodes) => {
+      const requests = [
+        ...removing(nft, present, { keep: [chain], keepTable: true, nodes }),
+        ...(isNew ? [...buildNetwork(wanted), ...fillNodes(wanted.owner.network, excluded)] : []),
+        ...addEntries(MASQUERADE, entries),
+      ]
+      return nft.commit(requests, generation)
+    })
   })
 }
 
@@ -99,36 +107,50 @@ function replaceNodes(network: string, prefixes: readonly Prefix[]): Request[] {
  * `addresses` all are searched.
  */
 export function unmasquerade(nft: Nftables, key: string, addresses?: readonly IpAddress[]): void {
+  let isIntact = true
   settle('end masquerading', () => {
     const generation = nft.generation()
+    const intact = isIntact
+    isIntact = false // should the kernel miss an address in its set after all
     const candidates =
       addresses === undefined
         ? scanEntries(nft, MASQUERADE, (tag) => tag.key === key)
         : findEntries(nft, MASQUERADE, addresses.map(podEntry))
     const doomed = candidates.filter(({ element }) => parseTag(element.comment ?? '').key === key)
     if (doomed.length === 0) return true
-    return commitRemoval(nft, removing(nft, doomed), generation)
+    return commitRemoval((nodes) => nft.commit(removing(nft, doomed, { nodes, intact }), generation))
   })
+}
+
+interface RemovingOptions {
+  readonly keep?: readonly string[]
+  readonly keepTable?: boolean
+  /** With the networks' sets of nodes. */
+  readonly nodes: boolean
+  /** What comes with the entries is there, and not asked for. */
+  readonly intact?: boolean
 }
 
 function removing(
   nft: Nftables,
   doomed: readonly Entry[],
-  options: { keep?: readonly string[]; keepTable?: boolean } = {},
-) {
-  return removal(nft, MASQUERADE, doomed, { ...options, companions: ({ comment }) => removeNodesSets(comment) })
+  { nodes, intact = false, ...options }: RemovingOptions,
+): Request[] {
+  const leading = leadingEntries(doomed)
+  return removal(nft, MASQUERADE, [...doomed, ...(intact ? leading : findEntries(nft, MASQUERADE, leading))], {
+    ...options,
+    companions: (chain) => removeNetwork(nft, chain, { nodes }),
+  })
 }
 
-/** A network's sets stay while another chain of the network uses them. */
-function commitRemoval(nft: Nftables, requests: readonly Request[], generation: number): boolean {
+/** A network's sets of nodes stay while another chain of the network uses them. */
+function commitRemoval(commit: (nodes: boolean) => boolean): boolean {
   try {
-    return nft.commit(requests, generation)
+    return commit(true)
   } catch (error) {
     if (!isErrno(error, 'EBUSY')) throw error
   }
-  const NFT_MSG_DELSET = 11
-  const withoutSets = requests.filter(({ type }) => (type & 255) !== NFT_MSG_DELSET)
-  return nft.commit(withoutSets, generation)
+  return commit(false)
 }
 
 /** What CHECK finds amiss, as words; `[]` is well. */
@@ -136,19 +158,20 @@ export function checkMasquerade(nft: Nftables, wanted: Masqueraded): string[] {
   const found = damage(nft, MASQUERADE)
   if (found.length > 0 && nft.table(MASQUERADE.name) === undefined) return found
   const key = ownerKey(wanted.owner)
-  const present = findEntries(nft, MASQUERADE, podEntries(wanted))
   for (const { address } of wanted.addresses) {
-    const { set, element } = podEntry(address)
-    const ours = present.find((entry) => entry.set === set && entry.element.key.join() === element.key.join())
-    if (ours === undefined) found.push(`${formatAddress(address)} is not masqueraded`)
-    else if (parseTag(ours.element.comment ?? '').key !== key) {
-      found.push(`${formatAddress(address)} is masqueraded for another container`)
+    const owned = findEntries(nft, MASQUERADE, [podEntry(address)])
+    const tag = owned[0] && parseTag(owned[0].element.comment ?? '')
+    if (tag === undefined) found.push(`${formatAddress(address)} is not masqueraded`)
+    else if (tag.key !== key) found.push(`${formatAddress(address)} is masqueraded for another container`)
+    else if (findEntries(nft, MASQUERADE, leadingEntries(owned)).length === 0) {
+      found.push(`${formatAddress(address)} does not lead to the chain of its network`)
     }
   }
   const chain = nft.chain({ ...MASQUERADE.name, chain: chainName(wanted) })
   if (chain === undefined) found.push(`chain ${chainName(wanted)} is missing`)
   else {
-    const rules = nft.rules({ ...MASQUERADE.name, chain: chain.name }).length
+    const rules =
+      nft.rules({ ...MASQUERADE.name, chain: chain.name }).length + rulesLeading(nft, NETWORKS, chain.name).length
     if (rules !== Number(chain.comment.split(' ')[0])) found.push(`chain ${chain.name} has lost rules`)
   }
   return found

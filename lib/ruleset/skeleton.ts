@@ -2,8 +2,10 @@
  * The fixed part of a table of ours: base chains, sets and the rules between them. What comes and goes with
  * attachments is elements alone, and chains that elements lead to.
  *
- * A chain that elements lead to says in its comment how many references it has without any: so what the kernel counts
- * as its use tells in one question whether an attachment is the last, however many there are.
+ * Each attachment has elements in maps of verdicts that no rule looks at. They say whose a key is and lead to a chain,
+ * which says in its comment how many references it has without any: so what the kernel counts as its use tells in one
+ * question whether an attachment is the last, however many there are. Rules look at plain sets instead, because with every
+ * change of a map of verdicts that rules look at, kernels such as 6.1 check each of its elements again.
  */
 
 import { CniError, ErrorCode, messageOf } from '../cni/error.js'
@@ -20,6 +22,8 @@ export interface SkeletonChain {
   readonly base?: BaseChain
   /** References by rules of the skeleton, for a chain that elements lead to. */
   readonly referred?: number
+  /** Rules come and go with networks. */
+  readonly grows?: boolean
   readonly rules: readonly (readonly Expression[])[]
 }
 
@@ -78,10 +82,11 @@ export function damage(nft: Nftables, skeleton: Skeleton): string[] {
   if (nft.table(skeleton.name) === undefined) return [`table ${family} ${table} is missing`]
   const found: string[] = []
   for (const chain of Object.keys(skeleton.chains)) {
-    const expected = skeleton.chains[chain]?.rules.length ?? 0
+    const { rules, grows = false } = skeleton.chains[chain] as SkeletonChain
+    const expected = rules.length
     const where = { ...skeleton.name, chain }
     if (nft.chain(where) === undefined) found.push(`chain ${family} ${table} ${chain} is missing`)
-    else if (nft.rules(where).length !== expected) {
+    else if (!grows && nft.rules(where).length !== expected) {
       found.push(`chain ${family} ${table} ${chain} has other rules than flatnet's ${expected}`)
     }
   }

@@ -61,6 +61,31 @@ t.test('exclude, random and to say what is masqueraded, and as whom', { skip }, 
   }
 })
 
+t.test('DEL does without what others have emptied, and CHECK names it', { skip }, (t) => {
+  const { host, pod, ruleset } = node(t, { config: { ipMasq: true, macspoofchk: true } })
+  const [a, b] = [pod('a'), pod('b')]
+  a.attachment.add()
+  b.attachment.add()
+  const set = ruleset().match(/set (net-\w+-4)/)?.[1] ?? ''
+  host.run('nft', 'flush', 'set', 'inet', 'flatnet-masq', set)
+  t.match(a.attachment.tryCheck().json, { code: 100, details: /10\.1\.2\.2 does not lead to/ })
+  a.attachment.del()
+  t.notMatch(ruleset(), /10\.1\.2\.2|\/a\//)
+  b.attachment.del()
+  t.equal(ruleset(), '')
+  t.end()
+})
+
+t.test('no rule looks up a verdict by a pod: kernels check such maps as a whole with every ADD', { skip }, (t) => {
+  const { pod, ruleset } = node(t, { config: { ipMasq: true, macspoofchk: true } })
+  const { attachment } = pod('a')
+  attachment.add()
+  t.match(ruleset(), /map pods4/)
+  t.notMatch(ruleset(), /vmap/)
+  attachment.del()
+  t.end()
+})
+
 t.test('DEL of a container after another took its address leaves the other working', { skip }, async (t) => {
   const { host, outside, pod } = node(t, { config: { ipMasq: true } })
   const [a, b] = [pod('a'), pod('b')]

@@ -2,10 +2,10 @@
 
 import type { DelRequest } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
-import { unexposePorts } from '../../lib/ruleset/host-ports.js'
 import { nameLegacyLeftovers } from '../../lib/ruleset/legacy-iptables.js'
 import { removeReferencePorts } from '../../lib/ruleset/reference-portmap.js'
 import { withRuleset, withRulesetIfAny } from '../../lib/ruleset/settle.js'
+import { unexposePorts } from '../../lib/ruleset/unexpose-ports.js'
 import { attachmentKey, claim } from '../../lib/store/record.js'
 import { sha512Hex } from '../../lib/sys/text.js'
 import type { PortmapConfig } from './config.js'

@@ -91,6 +91,21 @@ t.test('127/8 of the host stays shut to those on the bridge', { skip }, async (t
   t.match(ask(netns, '127.0.0.1', 9000), /^host sees/, 'it is the guard that shuts it')
 })
 
+t.test('DEL does without what others have emptied', { skip }, (t) => {
+  for (const what of ['set claimed4', 'map any6', 'map pods4', 'set answered6', 'set hairpin4']) {
+    const [kind = '', set = ''] = what.split(' ')
+    const { host, pod, ruleset } = node(t)
+    const [a, b] = [pod('a', [PORTMAP], ports(tcp(8080), udp(53))), pod('b', [PORTMAP], ports(tcp(8081)))]
+    a.attachment.add()
+    b.attachment.add()
+    host.run('nft', 'flush', kind, 'inet', 'flatnet-portmap', set)
+    a.attachment.del()
+    t.notMatch(ruleset(), /10\.1\.2\.2 |fd12::2 |8080/, what)
+    b.attachment.del()
+  }
+  t.end()
+})
+
 t.test('a port that another container holds is refused, and the holder named', { skip }, async (t) => {
   const { host, pod, ruleset } = node(t)
   const holder = pod('holder', [PORTMAP], ports(tcp(8080), udp(53, 53, NODE[4])))

@@ -2,9 +2,9 @@
 
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
-import { unexposePorts } from '../../lib/ruleset/host-ports.js'
 import { type Exposed, HOST_PORTS } from '../../lib/ruleset/host-ports-table.js'
 import { ownerKey } from '../../lib/ruleset/owner.js'
+import { unexposePorts } from '../../lib/ruleset/unexpose-ports.js'
 import { forgetConnections } from './connections.js'
 import { closeLocalnets, reopen } from './localnet.js'
 

@@ -1,0 +1,65 @@
+/**
+ * Chains that addresses lead to: a set of addresses a family, and a rule that looks in it. Whose an address is, a map of
+ * verdicts says that no rule looks at (lib/ruleset/skeleton).
+ */
+
+import type { Family } from '../ip/address.js'
+import type { Request } from '../netlink/message.js'
+import type { ChainName } from '../netlink/nftables/chain.js'
+import { lookup, verdict } from '../netlink/nftables/expression.js'
+import type { Nftables } from '../netlink/nftables/nftables.js'
+import { addRule, deleteRule, type Rule } from '../netlink/nftables/rule.js'
+import { addSet, deleteSet, type SetName } from '../netlink/nftables/set.js'
+import type { Companions, Entry } from './entries.js'
+import { isFamily, loadAddress, type Side } from './match.js'
+
+const FAMILIES = [4, 6] as const
+const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
+
+/** How many rules lead to such a chain. */
+export const LEADING_RULES = FAMILIES.length
+
+function leadingSet(chain: string, family: Family): string {
+  return `${chain}-${family}`
+}
+
+/** The set's element for an address that leads to the chain. */
+export function leadingEntry(chain: string, key: Uint8Array): Entry {
+  return { set: leadingSet(chain, key.length === 4 ? 4 : 6), element: { key }, shared: true }
+}
+
+/** What comes and goes with the owner's entries of addresses. */
+export function leadingEntries(owned: readonly Entry[]): Entry[] {
+  return owned.flatMap(({ element: { key, verdict: to } }) =>
+    to?.kind === 'goto' ? [leadingEntry(to.chain, key)] : [],
+  )
+}
+
+/** The sets, and the rules in the chain `from` that send packets with such a source or destination to `chain`. */
+export function lead(from: ChainName, side: Side, chain: string): Request[] {
+  return FAMILIES.flatMap((family) => {
+    const set = leadingSet(chain, family)
+    const asked = [...isFamily(family), loadAddress(family, side), lookup(set)]
+    return [
+      addSet({ ...from, set }, { key: [ADDRESS[family]] }),
+      addRule(from, [...asked, verdict({ kind: 'goto', chain })], { comment: chain }),
+    ]
+  })
+}
+
+/** The rules in `from` that lead to the chain. */
+export function rulesLeading(nft: Nftables, from: ChainName, chain: string): Rule[] {
+  return nft.rules(from).filter(({ comment }) => comment === chain)
+}
+
+/** The end of `lead`, around the end of the chain. */
+export function unlead(nft: Nftables, from: ChainName, chain: string): Required<Companions> {
+  const sets = FAMILIES.map((family): SetName => ({ ...from, set: leadingSet(chain, family) })).filter(
+    (set) => nft.setHandle(set) !== undefined,
+  )
+  return {
+    before: rulesLeading(nft, from, chain).map(({ handle }) => deleteRule(from, handle)),
+    after: sets.map(deleteSet),
+    objects: sets.length,
+  }
+}
