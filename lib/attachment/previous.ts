@@ -40,15 +40,22 @@ export function hostInterfaces({ interfaces = [] }: Result): Interface[] {
 
 /** The host's end of the container's link, as far as the result tells: the last veth in it that exists. */
 export function hostLink(host: Netlink, previous: Result): Link | undefined {
-  const links = hostInterfaces(previous).map(({ name }) => host.links.find(name))
-  return links.reverse().find((link) => link?.kind === 'veth')
+  for (const { name } of hostInterfaces(previous).reverse()) {
+    const link = host.links.find(name)
+    if (link?.kind === 'veth') return link
+  }
+  return undefined
 }
 
-/** The link by which this host reaches an address of a container; undefined where there is none. */
-export function linkTowards(host: Netlink, address: IpAddress): Link | undefined {
+/**
+ * The link by which this host reaches an address of a container; undefined where there is none. `known` need not be
+ * asked for.
+ */
+export function linkTowards(host: Netlink, address: IpAddress, known: readonly Link[] = []): Link | undefined {
   try {
     const { link, type } = host.routes.get(address)
-    return link === undefined || type !== 'unicast' ? undefined : host.links.find(link)
+    if (link === undefined || type !== 'unicast') return undefined
+    return known.find(({ index }) => index === link) ?? host.links.find(link)
   } catch (error) {
     if (isErrno(error, 'ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES')) return undefined
     throw error

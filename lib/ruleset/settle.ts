@@ -31,7 +31,7 @@ export function openRuleset(): Nftables {
   let nft: Nftables | undefined
   try {
     nft = openNftables()
-    nft.generation()
+    nft.probe()
     return nft
   } catch (error) {
     nft?.close()

@@ -6,6 +6,7 @@ import { podName } from '../../lib/cni/args.js'
 import type { AddRequest } from '../../lib/cni/request.js'
 import type { Result } from '../../lib/cni/result.js'
 import type { IpAddress } from '../../lib/ip/address.js'
+import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { openHost } from '../../lib/netns/namespace.js'
 import { type Conditions, conditionsChain } from '../../lib/ruleset/conditions.js'
@@ -80,18 +81,20 @@ export function wanted(
   const addresses = containerAddresses(previous, ifName)
   const conditions = new Map<string, Conditions>()
   const families: ExposedFamily[] = []
+  const links: Link[] = []
   for (const family of [4, 6] as const) {
     const address: IpAddress | undefined = addressOf(addresses, family)
     const mappings = address === undefined ? [] : mappingsFor(settings.mappings, address)
     if (address === undefined || mappings.length === 0) continue
-    const beside = settings.mode === 'plain' ? undefined : linkTowards(host, address)?.name
+    const towards = settings.mode === 'plain' ? undefined : linkTowards(host, address, links)
+    if (towards !== undefined) links.push(towards)
     const asked = settings.conditions[family]
     const chain = asked && conditionsChain(asked)
     if (asked !== undefined && chain !== undefined) conditions.set(chain, asked)
     families.push({
       address,
       mappings,
-      ...(beside === undefined ? {} : { beside }),
+      ...(towards === undefined ? {} : { beside: towards.name }),
       ...(chain === undefined ? {} : { conditions: chain }),
     })
   }

@@ -23,10 +23,21 @@ import { getTable, readTable, type Table } from './table.js'
 const ERESTART = 85
 
 export class Nftables {
+  /** Asked for and not used yet. */
+  private probed: number | undefined
+
   constructor(readonly socket: NetlinkSocket) {}
 
-  /** Counts the changes of the whole ruleset, by anyone. EINVAL or EOPNOTSUPP where the kernel has no nf_tables. */
+  /** Asks for the first generation: EINVAL or EOPNOTSUPP where the kernel has no nf_tables. */
+  probe(): void {
+    this.probed = this.generation()
+  }
+
+  /** Counts the changes of the whole ruleset, by anyone; to be asked before what is read of it. */
   generation(): number {
+    const probed = this.probed
+    this.probed = undefined
+    if (probed !== undefined) return probed
     const request = nftRequest(
       NFT_MSG_GETGEN,
       0,
