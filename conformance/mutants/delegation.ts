@@ -1,6 +1,6 @@
 /** Plugins that break what is about delegation, and IPAM plugins that break what their callers rely on. */
 
-import { after, answer, failure, input, type Mutant, reading, refuse, where } from './mutant.js'
+import { after, answer, failure, input, type Mutant, reading, refuse, through, where } from './mutant.js'
 
 /** Runs the suite's delegate once more with the same stdin. */
 const ONCE_MORE = `printf %s "$in" | "\${CNI_PATH##*:}/suite-ipam" >/dev/null`
@@ -74,7 +74,7 @@ export const DELEGATION: readonly Mutant[] = [
     name: 'prefers an empty dns of the configuration',
     plugin: 'bridge',
     breaks: 'DLG-13',
-    script: where('"dns":{}', `printf %s "$in" | good | sed 's/"dns":{[^}]*}/"dns":{}/'; exit`, 'ADD'),
+    script: where('"dns":{}', through('s/"dns":{[^}]*}/"dns":{}/'), 'ADD'),
   },
   {
     name: 'lists an interface as an IPAM plugin',

@@ -22,10 +22,14 @@ export interface Mutant {
 export const PRELUDE = `inside() { nsenter --net="$CNI_NETNS" -- "$@"; }
 memory=/proc/sys/net/ipv4/ip_default_ttl`
 
+/** A stdin that is closed stays one that cannot be read; bash would have a pipe of its own in its place. */
+const OPENED = '[ -e /proc/self/fd/0 ] || exec 0>/dev/null'
+
 /** Lines with stdin in `$in`. What cannot be read goes to the good plugin at once. */
 export function reading(verbs: string, then: string): string {
   return `case $CNI_COMMAND in ${verbs})
   [ ! -d /proc/self/fd/0 ] || good || exit
+  ${OPENED}
   in=$(cat; echo .); in=\${in%.}
 ${then}
   printf %s "$in" | good; exit
@@ -35,6 +39,11 @@ esac`
 /** What is done where stdin holds a text; else the input goes on. */
 export function where(text: string, then: string, verbs = 'ADD|DEL|CHECK'): string {
   return reading(verbs, `  case $in in *'${text}'*) ${then} ;; esac`)
+}
+
+/** The good plugin on `$in` with its stdout through sed, its status kept: for `where` and `reading`. */
+export function through(sed: string): string {
+  return `out=$(printf %s "$in" | good); s=$?; printf '%s\\n' "$out" | sed '${sed}'; exit $s`
 }
 
 /** The good plugin with its stdin through sed. */
@@ -55,6 +64,7 @@ export function failure(sed: string, verbs = 'ADD|DEL|CHECK'): string {
 /** Lines that are run when the good plugin has ended, with its answer in `$out` and its status in `$s`. */
 export function after(then: string, verbs = 'ADD'): string {
   return `case $CNI_COMMAND in ${verbs})
+  ${OPENED}
   out=$(good); s=$?
   ${then}
   [ -z "$out" ] || printf '%s\\n' "$out"

@@ -1,6 +1,6 @@
 /** Plugins that break what is about results: their shape, their conversion, what came before, and the routes. */
 
-import { after, answer, type Mutant, refuse, where } from './mutant.js'
+import { after, answer, type Mutant, refuse, through, where } from './mutant.js'
 
 /** What is done in the container after an ADD whose result has a text. */
 function afterAdd(text: string, then: string): string {
@@ -14,7 +14,7 @@ export const RESULTS: readonly Mutant[] = [
     breaks: 'RES-01',
     also: { 'VER-05': 'wants the result in the version asked for, too' },
     version: '0.3.0',
-    script: answer('s/^{"cniVersion":"0.3.0"/{"cniVersion":"0.3.1"/'),
+    script: afterAdd('"cniVersion":"0.3.0"', `out='{"cniVersion":"0.3.1"'\${out#*0.3.0?}`),
   },
   {
     name: 'files the routes of an old result beside its addresses',
@@ -66,7 +66,8 @@ export const RESULTS: readonly Mutant[] = [
     name: 'gives destinations without a prefix length',
     plugin: 'host-local',
     breaks: 'RES-09',
-    script: answer('s,"dst":"0.0.0.0/0","dst":"0.0.0.0",'),
+    version: '0.3.1',
+    script: answer('/"cniVersion":"0.3.1"/s,"dst":"0.0.0.0/0","dst":"0.0.0.0",'),
   },
   {
     name: 'adds a member to dns',
@@ -136,7 +137,7 @@ export const RESULTS: readonly Mutant[] = [
     breaks: 'PRV-02',
     script: where(
       '"portMappings":[{"hostPort":8080,',
-      `printf %s "$in" | good | sed 's/"mac":"02:00:00:68:00:01"/"mac":"02:00:00:00:00:01"/'; exit`,
+      through('s/"mac":"02:00:00:68:00:01"/"mac":"02:00:00:00:00:01"/'),
       'ADD',
     ),
   },
