@@ -3,13 +3,17 @@
 #   test.sh [MACHINE...]
 set -eu
 cd "$(dirname "$0")/../.."
-[ $# -gt 0 ] || set -- power-cut stock ipv6-off
+[ $# -gt 0 ] || set -- suite power-cut stock ipv6-off
 
 # run MACHINE: prints claims, and `N passed, N failed` for each boot.
 run() {
   case $1 in
     ipv6-off) scripts/vm/boot.sh "$1" -append ipv6.disable=1 ;;
     power-cut) scripts/vm/power-cut.sh ;;
+    suite)
+      scripts/vm/boot.sh suite -append "folder=$PWD" -m 2048 -device virtio-9p-pci,fsdev=root,mount_tag=root \
+        -fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap
+      ;;
     *) scripts/vm/boot.sh "$1" ;;
   esac
 }
