@@ -87,7 +87,7 @@ export const RESULTS: readonly Mutant[] = [
     name: 'turns the order of addresses',
     plugin: 'bridge',
     breaks: 'CNV-01',
-    script: answer('/"10.88.0.9.24".*"fd00:88::9/s/"10[.]88[.]0[.]9.24"/"fd00:88::9\\/64"/'),
+    script: answer('/"ips":.*"10.88.0.9.24".*"fd00:88::9/s/"10[.]88[.]0[.]9.24"/"fd00:88::9\\/64"/'),
   },
   {
     name: 'mixes the oldest shape with lists',
