@@ -38,7 +38,7 @@ export class Netns {
   try(command: readonly string[], input = ''): Output {
     const { status, stdout, stderr } = spawnSync('nsenter', [`--net=${this.path}`, '--', ...command], {
       input,
-      timeout: 30_000,
+      timeout: 120_000,
       encoding: 'utf8',
       maxBuffer: 256 << 20,
     })
