@@ -131,11 +131,17 @@ function keepMac(host: Netlink, bridge: Link, pair: Link): Link {
   return { ...now, mac: bridge.mac }
 }
 
-/** The configuration's word counts where it says anything. */
+/** The configuration's word counts where it says anything, be it an empty list; what is empty is not told. */
 function dnsOf(configured: Dns | undefined, leased: Dns | undefined): Dns {
-  const { nameservers, domain, search, options } = configured ?? {}
-  const isSet = nameservers !== undefined || search !== undefined || options !== undefined || (domain ?? '') !== ''
-  return (isSet ? configured : leased) ?? {}
+  if (configured === undefined) return leased ?? {}
+  const { nameservers, domain = '', search, options } = configured
+  if (nameservers === undefined && search === undefined && options === undefined && domain === '') return leased ?? {}
+  return {
+    ...((nameservers ?? []).length === 0 ? {} : { nameservers }),
+    ...(domain === '' ? {} : { domain }),
+    ...((search ?? []).length === 0 ? {} : { search }),
+    ...((options ?? []).length === 0 ? {} : { options }),
+  } as Dns
 }
 
 /** The result of the plugins before, with ours behind it. */

@@ -65,7 +65,9 @@ export function check(request: CheckRequest<BridgeConfig>): void {
 
 /** By the record: it says what was asked for when the container was attached. */
 function checkRecordedRules(request: CheckRequest<BridgeConfig>, settings: Settings, differs: Differs): void {
-  if (settings.masquerade === undefined && !settings.checksMac) return
+  // At layer 2 there is no address to masquerade.
+  const masks = settings.masquerade !== undefined && settings.ipam !== undefined
+  if (!masks && !settings.checksMac) return
   const record = claim<Attached>(placeOf(request, request))
   const attached = record?.earlier?.content
   record?.release()

@@ -35,11 +35,12 @@ export function gatewayOf(addresses: readonly Address[], family: Family): IpAddr
 }
 
 /**
- * A default route for each family that has a gateway, unless the list has one, whichever way it goes:
- * a second would only collide with it.
+ * A default route for each family that has a gateway, in the order of the addresses, unless the list has one,
+ * whichever way it goes: a second would only collide with it.
  */
 export function missingDefaultRoutes(addresses: readonly Address[], routes: readonly Route[]): Route[] {
-  return ([4, 6] as const).flatMap((family) => {
+  const families = new Set(addresses.map(({ prefix }) => prefix.address.family))
+  return [...families].flatMap((family) => {
     const gateway = gatewayOf(addresses, family)
     if (gateway === undefined || routes.some((route) => isDefault(route, family))) return []
     return [{ dst: family === 4 ? '0.0.0.0/0' : '::/0', gw: formatAddress(gateway) }]
