@@ -11,8 +11,10 @@ export type Flat = Map<string, string>
 // biome-ignore lint/suspicious/noExplicitAny: the shapes are iproute2's own
 type Json = any
 
-const SYSCTLS = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']
-const LINK_SYSCTLS = [
+/** Of the whole namespace. */
+export const SYSCTLS = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']
+/** Of each link. */
+export const LINK_SYSCTLS = [
   'net/ipv4/conf/LINK/arp_notify',
   'net/ipv4/conf/LINK/rp_filter',
   'net/ipv4/conf/LINK/route_localnet',
@@ -34,12 +36,16 @@ export function stateFunction(
   const common = SYSCTLS.map((path) => `/proc/sys/${path}`).join(' ')
   const look = (link: string) =>
     `ip -j -d -batch ${batch}; bridge -j vlan show; echo; grep -H . ${common} ${of(link)} 2>/dev/null; true`
-  return `printf 'link show\\naddr show\\nroute show table all\\n' >${batch}
+  return `printf 'link show\\naddr show\\nroute show table all\\nneigh show nud permanent\\n' >${batch}
     state() { ${look(links.host)}; echo '#container'
       nsenter --net=${container} -- sh -c ${quoted(look(links.container))}; }`
 }
 
-/** `known` names MACs that were asked for: they stay as they are. */
+/**
+ * Reads JSON lists, one a line: links, addresses, routes, permanent neighbours, VLANs; perhaps qdiscs and filters; and
+ * what `grep -H` says of sysctls; then the same of the container behind a line `#container`. `known` names MACs that
+ * were asked for: they stay as they are.
+ */
 export function parseKernelState(
   text: string,
   known: readonly string[],
@@ -49,6 +55,7 @@ export function parseKernelState(
   const names = new Map<string, string>()
   for (const { ifname } of sides.host.links)
     if (/^veth[0-9a-f]{8}$/.test(ifname)) names.set(ifname, `veth${names.size || ''}`)
+    else if (/^bwp[0-9a-f]{12}$/.test(ifname)) names.set(ifname, 'bwp')
   const macs = new Map<string, string>(known.map((mac) => [mac, mac]))
   // A port's MAC before the bridge's: a bridge may have none of its own.
   const order = [...sides.container.links, ...sides.host.links.toReversed()]
@@ -60,7 +67,7 @@ export function parseKernelState(
   const flat: Flat = new Map()
   const translate: Translate = (value) =>
     macs.get(value) ?? names.get(value) ?? value.replace(/^fe80::[0-9a-f:]+:[0-9a-f:]+(?=$|\/)/, 'fe80::LL')
-  for (const [side, { links, addresses, routes, vlans, sysctls }] of Object.entries(sides)) {
+  for (const [side, { links, addresses, routes, vlans, sysctls, ...more }] of Object.entries(sides)) {
     for (const link of links) flatten(flat, `${side} link ${translate(link.ifname)}`, link, translate, IGNORED)
     for (const { ifname, addr_info } of addresses) {
       for (const { local, prefixlen, ...rest } of addr_info) {
@@ -73,12 +80,27 @@ export function parseKernelState(
       flatten(flat, `${side} ${key.join(' ')}`, rest, translate)
     }
     for (const { ifname, vlans: list } of vlans) flat.set(`${side} vlans ${translate(ifname)}`, JSON.stringify(list))
-    for (const [path, value] of sysctls) flat.set(`${side} sysctl ${path}`, value)
+    for (const [path, value] of sysctls) flat.set(`${side} sysctl ${withNames(path, translate)}`, value)
+    for (const { dst, dev, ...rest } of more.neighbours) {
+      flatten(flat, `${side} neighbour ${translate(dst)} dev ${translate(dev)}`, rest, translate)
+    }
+    for (const { dev, kind, root, parent, ...rest } of more.qdiscs) {
+      if (kind === 'noqueue') continue
+      const place = root === true ? 'root' : (parent ?? 'ingress')
+      flatten(flat, `${side} qdisc ${translate(dev)} ${place} ${kind}`, rest, translate)
+    }
+    for (const [at, filter] of more.filters.entries()) flatten(flat, `${side} filter ${at}`, filter, translate)
   }
   return { flat, translate }
 }
 
 export type Translate = (value: string) => string
+
+/** `net/ipv6/conf/LINK/accept_ra` with the link's name as it is told. */
+function withNames(path: string, translate: Translate): string {
+  const [net = '', family = '', conf = '', link = '', ...rest] = path.split('/')
+  return conf === 'conf' ? [net, family, conf, translate(link), ...rest].join('/') : path
+}
 
 /** Members as `prefix.member`, and the thing itself as `prefix` so that its absence is one difference. */
 export function flatten(flat: Flat, prefix: string, value: Json, translate: Translate, ignored: RegExp = /^$/): void {
@@ -106,18 +128,21 @@ interface Side {
   readonly addresses: Json[]
   readonly routes: Json[]
   readonly vlans: Json[]
+  readonly neighbours: Json[]
+  readonly qdiscs: Json[]
+  readonly filters: Json[]
   readonly sysctls: [string, string][]
 }
 
 function parseSide(text: string): Side {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   const lists = lines.filter((line) => line.startsWith('[')).map((line) => JSON.parse(line) as Json[])
-  const [links = [], addresses = [], routes = [], vlans = []] = lists
+  const [links = [], addresses = [], routes = [], neighbours = [], vlans = [], qdiscs = [], ...filters] = lists
   const sysctls = lines
     .filter((line) => line.startsWith('/proc/sys/'))
     .map((line): [string, string] => {
       const at = line.indexOf(':')
       return [line.slice('/proc/sys/'.length, at), line.slice(at + 1)]
     })
-  return { links, addresses, routes, vlans, sysctls }
+  return { links, addresses, routes, neighbours, vlans, qdiscs, filters: filters.flat(), sysctls }
 }

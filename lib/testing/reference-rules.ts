@@ -20,15 +20,100 @@ export interface Rule {
   covers(difference: Difference): boolean
 }
 
-/** Matches a key, and both values where they are given; `undefined` is for what is not there. */
-function where(key: RegExp, ours?: RegExp | undefined | null, theirs?: RegExp | undefined | null) {
+/** Names of bridges and of containers' interfaces in the configurations that are compared. */
+const NAMES: Readonly<Record<string, string>> = {
+  BRIDGE: '(?:cni0|mynet0|br\\.1-x|bridge-name-xyz)',
+  CONTAINER: '(?:eth0|net1|a|fifteen-letters)',
+}
+
+/** A regular expression with `BRIDGE` and `CONTAINER` in it. */
+function named(pattern: RegExp): RegExp {
+  return new RegExp(pattern.source.replace(/BRIDGE|CONTAINER/g, (name) => NAMES[name] ?? name))
+}
+
+/** Matches a key, and both values where they are given; null is for what is not there. */
+export function where(
+  key: RegExp,
+  ours?: RegExp | undefined | null,
+  theirs?: RegExp | undefined | null,
+): (difference: Pick<Difference, 'key' | 'ours' | 'theirs'>) => boolean {
+  return matches(named(key), ours && named(ours), theirs && named(theirs))
+}
+
+function matches(key: RegExp, ours: RegExp | undefined | null, theirs: RegExp | undefined | null) {
   const fits = (wanted: RegExp | undefined | null, value: string | undefined) =>
     wanted === undefined || (wanted === null ? value === undefined : value !== undefined && wanted.test(value))
-  return (difference: Difference) =>
+  return (difference: Pick<Difference, 'key' | 'ours' | 'theirs'>) =>
     key.test(difference.key) && fits(ours, difference.ours) && fits(theirs, difference.theirs)
 }
 
+/** How the kernel is set up: of any configuration of bridge with these names. */
+export const KERNEL_RULES: readonly Rule[] = [
+  {
+    name: 'the bridge has a MAC of its own',
+    reason: 'the reference lets a layer-2 bridge take the lowest of its ports, and change it when that port leaves',
+    covers: where(/^(ADD result\.interfaces\.\d\.mac|(ADD|DEL) host link BRIDGE\.address)$/, /^MAC of BRIDGE$/),
+  },
+  {
+    name: 'links say whose they are',
+    reason: 'the alias names network, container and interface, for people and for GC',
+    covers: where(/^(ADD|DEL) host link \S+\.ifalias$/, /./, null),
+  },
+  {
+    name: 'a port has no address',
+    reason: 'its link-local address is of no use, and the search for duplicates of it is seen on the bridge',
+    covers: (difference) =>
+      where(
+        /^(ADD|DEL) host (address veth\d* fe80::LL\/64|route main unicast fe80::\/64 via {2}dev veth\d* metric 256)/,
+        null,
+        /./,
+      )(difference) ||
+      where(/^(ADD|DEL) host route local (local fe80::LL|anycast fe80::) via {2}dev veth\d*/, null, /./)(difference) ||
+      where(/^(ADD|DEL) host link veth\d*\.inet6_addr_gen_mode$/, /^none$/, /^eui64$/)(difference),
+  },
+  {
+    name: 'a port keeps the queue length of the kernel',
+    reason: 'the reference sets 0, which veth does not use',
+    covers: where(/^(ADD|DEL) host link veth\d*\.txqlen$/, /^1000$/, null),
+  },
+  {
+    name: 'nobody waits for duplicate addresses on the bridge',
+    reason: 'while its addresses are tentative a bridge forwards no IPv6: 2 s without the network after the first ADD',
+    covers: (difference) =>
+      where(/sysctl net\/ipv6\/conf\/BRIDGE\/accept_dad$/, /^0$/, /^1$/)(difference) ||
+      where(/host address BRIDGE \S+\.tentative$/, null, /^true$/)(difference) ||
+      where(/host address BRIDGE \S+\.nodad$/, /^true$/, null)(difference) ||
+      where(/host route local (local|anycast) \S+ via {2}dev BRIDGE metric 0$/, /./, null)(difference),
+  },
+  {
+    name: 'addresses of IPAM need no search for duplicates',
+    reason: 'the flag says so for the address itself, whatever the sysctl of the link becomes',
+    covers: where(/^(ADD|DEL) container address \S+ fd0\S+\.nodad$/, /^true$/, null),
+  },
+  {
+    name: 'a container with addresses ignores router advertisements',
+    reason: 'whoever else is on the segment must not give it addresses and routes that IPAM does not know',
+    covers: where(/^(ADD|DEL) container sysctl net\/ipv6\/conf\/CONTAINER\/(accept_ra|autoconf)$/, /^0$/, /^1$/),
+  },
+  {
+    name: 'a reused IPv6 address is announced',
+    reason: 'the reference announces IPv4 addresses only (arp_notify)',
+    covers: where(/^(ADD|DEL) container sysctl net\/ipv6\/conf\/CONTAINER\/ndisc_notify$/, /^1$/, /^0$/),
+  },
+  {
+    name: 'IPv6 addresses survive a link that goes down',
+    reason: 'set before the first IPv6 address, not with it, so that later ones are kept as well',
+    covers: where(/^(ADD|DEL) container sysctl net\/ipv6\/conf\/CONTAINER\/keep_addr_on_down$/, /^1$/, /^0$/),
+  },
+  {
+    name: 'interfaces tell their MTU',
+    reason: 'a member of 1.1.0 that the reference leaves out',
+    covers: where(/^ADD result\.interfaces\.\d\.mtu$/, /./, null),
+  },
+]
+
 export const RULES: readonly Rule[] = [
+  ...KERNEL_RULES,
   {
     name: 'errors have codes',
     reason: 'the reference says 999 for what it refuses itself; the specification has codes, and runtimes read them',
@@ -41,70 +126,6 @@ export const RULES: readonly Rule[] = [
       status[0] !== '0' &&
       /^(ADD|DEL) (host|container) (link|address|route|sysctl) /.test(key) &&
       (ours === undefined || /sysctl/.test(key)),
-  },
-  {
-    name: 'the bridge has a MAC of its own',
-    reason: 'the reference lets a layer-2 bridge take the lowest of its ports, and change it when that port leaves',
-    covers: where(
-      /^(ADD result\.interfaces\.0\.mac|(ADD|DEL) host link (cni0|mynet0)\.address)$/,
-      /^MAC of (cni0|mynet0)$/,
-    ),
-  },
-  {
-    name: 'links say whose they are',
-    reason: 'the alias names network, container and interface, for people and for GC',
-    covers: where(/^(ADD|DEL) host link \S+\.ifalias$/, /./, null),
-  },
-  {
-    name: 'a port has no address',
-    reason: 'its link-local address is of no use, and the search for duplicates of it is seen on the bridge',
-    covers: (difference) =>
-      where(
-        /^ADD host (address veth fe80::LL\/64|route main unicast fe80::\/64 via {2}dev veth metric 256)/,
-        null,
-        /./,
-      )(difference) ||
-      where(/^ADD host route local (local fe80::LL|anycast fe80::) via {2}dev veth/, null, /./)(difference) ||
-      where(/^ADD host link veth\.inet6_addr_gen_mode$/, /^none$/, /^eui64$/)(difference),
-  },
-  {
-    name: 'a port keeps the queue length of the kernel',
-    reason: 'the reference sets 0, which veth does not use',
-    covers: where(/^ADD host link veth\.txqlen$/, /^1000$/, null),
-  },
-  {
-    name: 'nobody waits for duplicate addresses on the bridge',
-    reason: 'while its addresses are tentative a bridge forwards no IPv6: 2 s without the network after the first ADD',
-    covers: (difference) =>
-      where(/sysctl net\/ipv6\/conf\/(cni0|mynet0)\/accept_dad$/, /^0$/, /^1$/)(difference) ||
-      where(/host address (cni0|mynet0) \S+\.tentative$/, null, /^true$/)(difference) ||
-      where(/host address (cni0|mynet0) \S+\.nodad$/, /^true$/, null)(difference) ||
-      where(/host route local (local|anycast) \S+ via {2}dev (cni0|mynet0) metric 0$/, /./, null)(difference),
-  },
-  {
-    name: 'addresses of IPAM need no search for duplicates',
-    reason: 'the flag says so for the address itself, whatever the sysctl of the link becomes',
-    covers: where(/^ADD container address \S+ fd0\S+\.nodad$/, /^true$/, null),
-  },
-  {
-    name: 'a container with addresses ignores router advertisements',
-    reason: 'whoever else is on the segment must not give it addresses and routes that IPAM does not know',
-    covers: where(/^ADD container sysctl net\/ipv6\/conf\/(eth0|net1)\/(accept_ra|autoconf)$/, /^0$/, /^1$/),
-  },
-  {
-    name: 'a reused IPv6 address is announced',
-    reason: 'the reference announces IPv4 addresses only (arp_notify)',
-    covers: where(/^ADD container sysctl net\/ipv6\/conf\/(eth0|net1)\/ndisc_notify$/, /^1$/, /^0$/),
-  },
-  {
-    name: 'IPv6 addresses survive a link that goes down',
-    reason: 'set before the first IPv6 address, not with it, so that later ones are kept as well',
-    covers: where(/^ADD container sysctl net\/ipv6\/conf\/(eth0|net1)\/keep_addr_on_down$/, /^1$/, /^0$/),
-  },
-  {
-    name: 'interfaces tell their MTU',
-    reason: 'a member of 1.1.0 that the reference leaves out',
-    covers: where(/^ADD result\.interfaces\.\d\.mtu$/, /./, null),
   },
   {
     name: 'DEL succeeds whatever is wrong with the configuration',

@@ -1,0 +1,72 @@
+/** host-local alone, as a plugin that is none of ours calls it. */
+
+import type { Scenario } from '../factor.js'
+import {
+  addresses,
+  DATA_DIR,
+  forbidsAddresses,
+  GATEWAY,
+  IP_RANGES,
+  RANGE_END,
+  RANGE_START,
+  REQUESTS,
+  RESOLV_CONF,
+  ROUTES,
+  STORE,
+} from './addresses.js'
+import {
+  CNI_ARGS,
+  CNI_PATH,
+  CONTAINER_ID,
+  calls,
+  emptyDraft,
+  IF_NAME,
+  NAME,
+  NETNS,
+  pluginOf,
+  SPELLING,
+  version,
+} from './common.js'
+
+export const HOST_LOCAL: Scenario = {
+  name: 'host-local',
+  factors: [
+    version(),
+    addresses({ layer2: false }),
+    RANGE_START,
+    RANGE_END,
+    GATEWAY,
+    ROUTES,
+    RESOLV_CONF,
+    DATA_DIR,
+    REQUESTS,
+    IP_RANGES,
+    STORE,
+    calls(
+      ['ADD', 'CHECK', 'DEL'],
+      ['ADD', 'OTHER', 'CHECK', 'OTHER DEL', 'DEL'],
+      ['ADD', 'AGAIN', 'CHECK', 'DEL'],
+      ['ADD', 'DEL', 'ADD', 'DEL', 'DEL twice'],
+      ['ADD', 'DEL netnsless'],
+      ['ADD', 'DEL gone'],
+      ['STATUS', 'DEL', 'CHECK', 'ADD', 'DEL'],
+    ),
+    NAME,
+    CONTAINER_ID,
+    IF_NAME,
+    NETNS,
+    CNI_PATH,
+    CNI_ARGS,
+    SPELLING,
+  ],
+  together: [
+    { values: { addresses: 'two IPv4 sets', cniVersion: '0.2.0' }, code: 7 },
+    { values: { addresses: 'two IPv6 sets', cniVersion: 'unset' }, code: 7 },
+    { values: { addresses: 'three sets', cniVersion: '0.1.0' }, code: 7 },
+    { values: { addresses: 'a small subnet', store: 'taken by others' }, code: 102 },
+    { values: { addresses: 'two IPv4 sets', store: 'full' }, code: 102 },
+  ],
+  forbids: forbidsAddresses,
+  draft: emptyDraft,
+  plugins: (draft) => [pluginOf('host-local', { ...draft.main, ipam: draft.ipam }, draft)],
+}
