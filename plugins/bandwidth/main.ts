@@ -126,8 +126,9 @@ function compare(host: Netlink, link: Link, limit: Limit, mtu: number): string[]
   const wanted = bucketFor(limit, mtu)
   const bucket = qdiscOf(host, link, 'root')?.bucket
   if (bucket === undefined) return [`${link.name} has no token bucket`]
-  // The kernel rounds a burst to ticks of 64 ns.
-  const isClose = Math.abs(bucket.burst - wanted.burst) <= 1 + wanted.rate * 64e-9
+  // The kernel tells a burst as the time it takes, in ticks of 64 ns and 32 bits: of 274 s and more only what is over.
+  const told = wanted.burst % (wanted.rate * 2 ** 32 * 64e-9)
+  const isClose = Math.abs(bucket.burst - told) <= 1 + wanted.rate * 64e-9
   if (bucket.rate === wanted.rate && bucket.limit === wanted.limit && isClose) return []
   const show = ({ rate, burst, limit: most }: typeof wanted) => `rate ${rate} burst ${burst} limit ${most} bytes`
   return [`${link.name} has ${show(bucket)} instead of ${show(wanted)}`]

@@ -52,7 +52,7 @@ export function settingsOf(config: PortmapConfig): Settings {
   const v4 = parseConditions('conditionsV4', 4, config.conditionsV4 ?? [])
   const v6 = parseConditions('conditionsV6', 6, config.conditionsV6 ?? [])
   return {
-    mode: config.masqAll === true ? 'everyone' : config.snat === false ? 'plain' : 'answered',
+    mode: config.snat === false ? 'plain' : config.masqAll === true ? 'everyone' : 'answered',
     mappings: mappingsOf(config),
     conditions: { ...(v4 === undefined ? {} : { 4: v4 }), ...(v6 === undefined ? {} : { 6: v6 }) },
   }
