@@ -114,7 +114,10 @@ export const CHAINED: readonly Rule[] = [
     reason: 'a bucket that holds less than a frame passes none',
     covers: all(
       of('bandwidth'),
-      any(having('ingress', '8000000 8', '8000000 2147483647'), having('egress', '8000000 8', '8000000 2147483647')),
+      any(
+        having('ingress', '8000000 8', '8000000 2147483647', '1000000000 12000', '8 16000'),
+        having('egress', '8000000 8', '8000000 2147483647', '1000000000 12000', '8 16000'),
+      ),
       where(/^(ADD|DEL) host qdisc .*\.options\.(burst|lat|limit)/),
     ),
   },

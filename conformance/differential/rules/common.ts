@@ -26,7 +26,7 @@ export const COMMON: readonly Rule[] = [
     covers: all(
       any(
         having('prevResult', '"x"', '{"ips":"x"}', '{"interfaces":[{"name":5}]}', '{"cniVersion":"9.9.9"}'),
-        having('chain', 'prevResult as text'),
+        having('chain', 'prevResult as text', 'prevResult of another version'),
       ),
       where(/ error code$/, /^6$/, /^999$/),
     ),
