@@ -7,7 +7,7 @@
  */
 
 import { isErrno } from '../sys/errno.js'
-import { close, open, readAll, seekFromEnd, stat } from '../sys/file.js'
+import { close, open, readAll, type Stat, seekFromEnd, stat } from '../sys/file.js'
 import { buildId, knownPlugins, loadPlugin, run } from '../sys/process.js'
 import { decodeUtf8, hex } from '../sys/text.js'
 import type { Json } from './config.js'
@@ -43,8 +43,8 @@ interface Attachment {
 
 /** The delegate of `type` for this request. Throws code 7 (50 on STATUS) where there is none. */
 export function findDelegate(type: string, request: Request<unknown> & Attachment): Delegate {
-  const path = locate(type, request)
-  const own = isThisExecutable(path) && knownPlugins().includes(type)
+  const { path, found } = locate(type, request)
+  const own = isThisExecutable(path, found) && knownPlugins().includes(type)
   const execute = (command: Command) => (own ? inProcess(type, command, request) : spawned(path, command, request))
   return {
     add() {
@@ -63,7 +63,7 @@ export function findDelegate(type: string, request: Request<unknown> & Attachmen
   }
 }
 
-function locate(type: string, { path, command }: Request<unknown>): string {
+function locate(type: string, { path, command }: Request<unknown>): { path: string; found: Stat } {
   if (type === '' || type.includes('/') || type.includes('\\') || type === '.' || type === '..') {
     throw new CniError(
       ErrorCode.InvalidConfig,
@@ -80,7 +80,8 @@ function locate(type: string, { path, command }: Request<unknown>): string {
   }
   for (const directory of path) {
     const candidate = `${directory}/${type}`
-    if (kindOf(candidate) === 'file') return candidate
+    const found = statusOf(candidate)
+    if (found?.kind === 'file') return { path: candidate, found }
   }
   throw new CniError(
     command === 'STATUS' ? ErrorCode.NotAvailable : ErrorCode.InvalidConfig,
@@ -90,9 +91,9 @@ function locate(type: string, { path, command }: Request<unknown>): string {
 }
 
 /** An entry that cannot be looked at is not there: the next may hold the plugin. */
-function kindOf(path: string): string | undefined {
+function statusOf(path: string): Stat | undefined {
   try {
-    return stat(path)?.kind
+    return stat(path)
   } catch (error) {
     if (isErrno(error, 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'EINVAL')) return undefined
     throw error
@@ -100,10 +101,9 @@ function kindOf(path: string): string | undefined {
 }
 
 /** The same file, or a copy of the same build: copying splits hard links. */
-function isThisExecutable(path: string): boolean {
+function isThisExecutable(path: string, found: Stat): boolean {
   const own = stat('/proc/self/exe')
-  const found = stat(path)
-  if (own === undefined || found === undefined || own.size !== found.size) return false
+  if (own === undefined || own.size !== found.size) return false
   if (own.inode === found.inode && own.device === found.device) return true
   try {
     const fd = open(path)

@@ -24,25 +24,16 @@ export function parseAddress(text: string): IpAddress | undefined {
 
 /** Four decimal octets from `at` to the end of `text`. */
 function readIpv4(text: string, at: number, bytes: Uint8Array, to: number): boolean {
-  let octet = 0
-  let digits = 0
-  let dots = 0
-  for (let i = at; i < text.length; i++) {
-    const c = text.charCodeAt(i)
-    if (c >= 48 && c <= 57) {
-      if (digits > 0 && octet === 0) return false
-      octet = octet * 10 + c - 48
-      if (octet > 255) return false
-      digits++
-    } else {
-      if (c !== 46 || digits === 0 || dots === 3) return false
-      bytes[to + dots++] = octet
-      octet = 0
-      digits = 0
-    }
+  const octets = text.slice(at).split('.')
+  if (octets.length !== 4) return false
+  for (let i = 0; i < 4; i++) {
+    const octet = octets[i] as string
+    const value = Number(octet)
+    // What prints as it was written has no sign, exponent, blank or leading zero.
+    if (!(value >= 0 && value <= 255) || String(value) !== octet) return false
+    bytes[to + i] = value
   }
-  bytes[to + 3] = octet
-  return dots === 3 && digits > 0
+  return true
 }
 
 /** RFC 4291 section 2.2. `::` stands for at least one group. */

@@ -12,9 +12,10 @@ export function parseMac(text: string, sizes: readonly number[] = [6]): Uint8Arr
   if (!sizes.includes(size)) return undefined
   const bytes = new Uint8Array(size)
   for (let i = 0, at = 0; i < size; i++) {
-    const value = hexDigit(text.charCodeAt(at)) * 16 + hexDigit(text.charCodeAt(at + 1))
-    if (!(value >= 0)) return undefined
-    bytes[i] = value
+    const high = HEX[text.charCodeAt(at)] ?? NONE
+    const low = HEX[text.charCodeAt(at + 1)] ?? NONE
+    if ((high | low) === NONE) return undefined
+    bytes[i] = (high << 4) | low
     at += 2
     if (at % (width + 1) === width) {
       if (at < text.length && text.charAt(at) !== separator) return undefined
@@ -24,13 +25,11 @@ export function parseMac(text: string, sizes: readonly number[] = [6]): Uint8Arr
   return bytes
 }
 
-function hexDigit(c: number): number {
-  if (c >= 48 && c <= 57) return c - 48
-  const lower = c | 32
-  return lower >= 97 && lower <= 102 ? lower - 87 : Number.NaN
-}
-
 const DIGITS = '0123456789abcdef'
+
+/** The value of a hex digit by its character code; NONE, all bits, for what is none. */
+const NONE = -1
+const HEX = Array.from({ length: 128 }, (_, c) => DIGITS.indexOf(String.fromCharCode(c).toLowerCase()))
 
 /** `00` to `ff`, and the same behind a colon. */
 const PAIRS = Array.from({ length: 256 }, (_, byte) => DIGITS.charAt(byte >> 4) + DIGITS.charAt(byte & 15))

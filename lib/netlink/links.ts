@@ -3,7 +3,7 @@
 import { isErrno } from '../sys/errno.js'
 import { IFF_UP } from './links/attributes.js'
 import type { LinkSpec } from './links/kinds.js'
-import { type Link, readLink } from './links/link.js'
+import { type Link, type OperationalState, readLink, readOperationalState } from './links/link.js'
 import { type BridgePort, setPort } from './links/port.js'
 import {
   changeLink,
@@ -34,6 +34,11 @@ export class Links {
       if (isErrno(error, 'ENODEV')) return undefined
       throw error
     }
+  }
+
+  /** Of a link by its index, without all that else is to be known of it. Throws NetlinkError ENODEV where there is none. */
+  operationalState(index: number): OperationalState {
+    return this.socket.get(getLink(index), readOperationalState)
   }
 
   /** Those that match, selected by the kernel. */

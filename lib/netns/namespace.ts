@@ -39,6 +39,11 @@ export function openHost(): Netlink {
  * is the one this process is in (unless CNI_NETNS_OVERRIDE says that this is meant).
  */
 export function openContainer(path: string): ContainerFile {
+  if (looked?.path === path) {
+    const file = looked
+    looked = undefined
+    return file
+  }
   const own = open(OWN)
   try {
     return { path, fd: openOther(path, own), own }
@@ -51,12 +56,12 @@ export function openContainer(path: string): ContainerFile {
 /** Throws code 4 where CNI_NETNS is not a container's network namespace, as `openContainer` and `inContainer` do. */
 export function requireContainer(path: string): void {
   const file = openContainer(path)
-  try {
-    inContainer(file, () => undefined)
-  } finally {
-    closeContainer(file)
-  }
+  inContainer(file, () => undefined)
+  looked = file
 }
+
+/** What `requireContainer` has looked at, for who opens it next. */
+let looked: ContainerFile | undefined
 
 export function closeContainer({ fd, own }: ContainerFile): void {
   close(fd)

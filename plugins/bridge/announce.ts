@@ -6,15 +6,15 @@
 import { messageOf } from '../../lib/cni/error.js'
 import { announcement } from '../../lib/ethernet/announcement.js'
 import { openPacketSocket, sendFrame } from '../../lib/ethernet/packet-socket.js'
-import type { IpAddress } from '../../lib/ip/address.js'
+import type { Family, IpAddress } from '../../lib/ip/address.js'
 import { parseMac } from '../../lib/ip/mac.js'
-import type { Link } from '../../lib/netlink/links/link.js'
 import { removeNeighbour, replaceNeighbour } from '../../lib/netlink/neighbours.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { warn } from '../../lib/sys/log.js'
 import { preferSysctl } from '../../lib/sysctl/sysctl.js'
+import type { ContainerEnd } from './connect.js'
 
 /** How a container's addresses are made known. */
 export interface Announcer {
@@ -26,10 +26,11 @@ export interface Announcer {
  * To be prepared inside the container: the kernel announces what is on a link when its MAC is set. Raw
  * frames are the other way, and the second choice: closing a packet socket waits for every CPU, some 10 ms.
  */
-export function prepareAnnouncer(ifName: string): Announcer {
-  const arp = preferSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1')
-  const ndisc = preferSysctl(`net/ipv6/conf/${ifName}/ndisc_notify`, '1')
-  return { socket: arp === 'refused' || ndisc === 'refused' ? openSocket() : undefined }
+export function prepareAnnouncer(ifName: string, families: readonly Family[]): Announcer {
+  const refused =
+    (families.includes(4) && preferSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1') === 'refused') ||
+    (families.includes(6) && preferSysctl(`net/ipv6/conf/${ifName}/ndisc_notify`, '1') === 'refused')
+  return { socket: refused ? openSocket() : undefined }
 }
 
 /** Undefined where raw packets are not allowed either. */
@@ -47,14 +48,12 @@ function openSocket(): number | undefined {
 export function announce(
   { socket }: Announcer,
   container: Netlink,
-  { index, mac, name }: Link,
+  { index, mac, name }: ContainerEnd,
   addresses: readonly IpAddress[],
 ): void {
-  const own = parseMac(mac)
-  if (own === undefined) return
   try {
     if (socket === undefined) container.links.change(index, { mac })
-    else for (const address of addresses) sendFrame(socket, index, announcement(own, address))
+    else for (const address of addresses) sendFrame(socket, index, announcement(parseMac(mac) as Uint8Array, address))
   } catch (error) {
     if (!isErrno(error, 'ENETDOWN', 'ENOBUFS', 'ENXIO', 'ENODEV', 'EBUSY', 'EOPNOTSUPP')) throw error
     warn(`${name} is not announced to the segment: ${messageOf(error)}`)
@@ -62,17 +61,12 @@ export function announce(
 }
 
 /**
- * The link as it is once the kernel has noticed its carrier. Asking is what makes it notice (Linux 6.8);
+ * Waits until the kernel has noticed a link's carrier. Asking is what makes it notice (Linux 6.8);
  * an older one does it by itself within a millisecond or two, and until then the bridge drops our frames.
  */
-export function withCarrier(host: Netlink, index: number): Link {
+export function awaitCarrier(host: Netlink, index: number): void {
   const ATTEMPTS = 25
-  let link = host.links.get(index)
-  for (let n = 0; link.operationalState !== 'up' && n < ATTEMPTS; n++) {
-    sleep(1)
-    link = host.links.get(index)
-  }
-  return link
+  for (let n = 0; host.links.operationalState(index) !== 'up' && n < ATTEMPTS; n++) sleep(1)
 }
 
 /** The host's own table, where it is the gateway. An entry it cannot take is one it will learn. */

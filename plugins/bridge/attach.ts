@@ -8,14 +8,22 @@ import { formatAddress } from '../../lib/ip/address.js'
 import { formatPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
-import type { ContainerFile } from '../../lib/netns/namespace.js'
+import { type ContainerFile, inContainer } from '../../lib/netns/namespace.js'
 import type { Claim } from '../../lib/store/record.js'
 import type { Rollback } from '../../lib/store/rollback.js'
-import { announce, forgetNeighbours, rememberNeighbours, withCarrier } from './announce.js'
+import {
+  type Announcer,
+  announce,
+  awaitCarrier,
+  forgetNeighbours,
+  prepareAnnouncer,
+  rememberNeighbours,
+} from './announce.js'
 import type { Attached } from './attached.js'
 import { type BridgeConfig, type Settings, stateDirOf } from './config.js'
-import { connect } from './connect.js'
-import { configure } from './container.js'
+import { type ContainerEnd, connect } from './connect.js'
+import { configure, setUpSysctls } from './container.js'
+import { isFixed } from './ensure-bridge.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
 import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
 import { addRules, plannedRules, removeRules } from './ruleset.js'
@@ -38,7 +46,7 @@ export interface Work {
 
 export function attach(work: Work): Result {
   const { request, settings, ipam, file, host, claim, steps } = work
-  const { bridge, pair, container, announcer, attached } = connect(work)
+  const { bridge, pair, end, container, attached } = connect(work)
 
   let leased: Result = {}
   if (ipam !== undefined) {
@@ -49,18 +57,23 @@ export function attach(work: Work): Result {
   const routes = [...(leased.routes ?? [])]
   if (settings.isDefaultGateway) routes.push(...missingDefaultRoutes(addresses, routes))
 
-  const link = container.links.get(request.ifName)
   let gateway: Link | undefined
+  let announcer: Announcer | undefined
   if (ipam !== undefined) {
-    configure(container, file, link, { addresses, routes, detectDuplicates: settings.detectDuplicates })
+    const families = addresses.map(({ prefix }) => prefix.address.family)
+    announcer = inContainer(file, () => {
+      setUpSysctls(end.name, families, settings.detectDuplicates)
+      return prepareAnnouncer(end.name, families)
+    })
+    configure(container, file, end, { addresses, routes, detectDuplicates: settings.detectDuplicates })
     if (settings.isGateway) {
       gateway = settings.port.vlan === 0 ? bridge : ensureVlanGateway(host, bridge, settings.port.vlan)
       ensureGateway(host, gateway, bridge, pair.index, addresses, settings)
     }
   } else if (settings.containerUp) {
-    container.links.change(link.index, { up: true })
+    container.links.change(end.index, { up: true })
   }
-  const rules = plannedRules(request, settings, link.mac)
+  const rules = plannedRules(request, settings, end.mac)
   const recorded: Attached = {
     ...attached,
     gatewayLink: gateway?.name ?? '',
@@ -72,18 +85,18 @@ export function attach(work: Work): Result {
     steps.push('what is in nftables', () => removeRules(request, recorded))
     addRules(request, recorded, stateDirOf(request.config))
   }
-  const port = settings.containerUp ? withCarrier(host, pair.index) : pair
+  if (settings.containerUp) awaitCarrier(host, pair.index)
   const owned = addresses.map(({ prefix }) => prefix.address)
   // An IPv6 address is nobody's until its link's carrier is noticed.
-  if (owned.some(({ family }) => family === 6)) withCarrier(container, link.index)
-  if (announcer !== undefined) announce(announcer, container, link, owned)
+  if (owned.some(({ family }) => family === 6)) awaitCarrier(container, end.index)
+  if (announcer !== undefined) announce(announcer, container, end, owned)
   claim.write('ready', recorded) // before there are entries that only the record knows of
   if (gateway !== undefined) {
     const { index } = gateway
     steps.push('the neighbour entries', () => forgetNeighbours(host, index, owned))
-    rememberNeighbours(host, index, link.mac, owned)
+    rememberNeighbours(host, index, end.mac, owned)
   }
-  const interfaces = [entry(keepMac(host, bridge, pair)), entry(port), { ...entry(link), sandbox: request.netns }]
+  const interfaces = [entry(keepMac(host, bridge, pair)), entry(pair), { ...entry(end), sandbox: request.netns }]
   if (gateway !== undefined && gateway.index !== bridge.index) interfaces.push(entry(gateway))
 
   const own = {
@@ -119,12 +132,16 @@ function withGateways(leased: Result, { ipam, isGateway, mtu }: Settings): Addre
   return isGateway ? addresses.map((address) => ({ ...address, gateway: gatewayFor(address) })) : addresses
 }
 
-function entry({ name, mac, mtu }: Link): Interface {
+function entry({ name, mac, mtu }: ContainerEnd): Interface {
   return { name, mac, mtu }
 }
 
-/** The bridge as it is now. One that was made without a MAC may have taken our port's: it gets its own back, for good. */
+/**
+ * The bridge as it is now. One that was made without a MAC may have taken our port's: it gets its own back, for good.
+ * Where MAC and MTU cannot have changed, it need not be asked.
+ */
 function keepMac(host: Netlink, bridge: Link, pair: Link): Link {
+  if (isFixed(bridge) && bridge.mtu === pair.mtu) return bridge
   const now = host.links.get(bridge.index)
   if (now.mac !== pair.mac) return now
   host.links.change(bridge.index, { mac: bridge.mac })

@@ -5,24 +5,25 @@ import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
 import { inContainer } from '../../lib/netns/namespace.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { type Announcer, prepareAnnouncer } from './announce.js'
 import type { Work } from './attach.js'
 import type { Attached } from './attached.js'
-import { setUpSysctls } from './container.js'
 import { remove } from './detach.js'
 import { ensureBridge } from './ensure-bridge.js'
 import { belongsTo, hostLinkAlias, hostLinkName } from './identity.js'
 import { createPair } from './port.js'
+import { randomMac } from './random-mac.js'
 
 export interface Connected {
   readonly bridge: Link
   /** The host's end. */
   readonly pair: Link
+  /** The container's. */
+  readonly end: ContainerEnd
   readonly container: Netlink
-  /** Absent at layer 2. */
-  readonly announcer: Announcer | undefined
   readonly attached: Attached
 }
+
+export type ContainerEnd = Pick<Link, 'index' | 'name' | 'mac' | 'mtu'>
 
 /** Makes sure of the bridge and joins the container to it. */
 export function connect(work: Work): Connected {
@@ -41,19 +42,16 @@ export function connect(work: Work): Connected {
 }
 
 function enterAndConnect(work: Work, bridge: Link): Connected {
-  const { settings, request } = work
   const container = openNetlink()
-  const made = createOwnPair(work, bridge, container)
-  if (settings.ipam === undefined) return { bridge, container, announcer: undefined, ...made }
-  setUpSysctls(request.ifName, settings.detectDuplicates)
-  return { bridge, container, announcer: prepareAnnouncer(request.ifName), ...made }
+  return { bridge, container, ...createOwnPair(work, bridge, container) }
 }
 
 /** Tries names for the host's end until one is free; the record says which before it is made. */
-function createOwnPair(work: Work, bridge: Link, container: Netlink): Pick<Connected, 'pair' | 'attached'> {
+function createOwnPair(work: Work, bridge: Link, container: Netlink): Pick<Connected, 'pair' | 'end' | 'attached'> {
   const { host, key, file, claim, settings, steps } = work
   const { network, containerId, ifName, args } = work.request
   const alias = hostLinkAlias(key, network, containerId, ifName, args)
+  const mac = settings.mac ?? randomMac()
   const ATTEMPTS = 10
   for (let attempt = 0; ; attempt++) {
     const hostName = hostLinkName(key, attempt)
@@ -64,8 +62,11 @@ function createOwnPair(work: Work, bridge: Link, container: Netlink): Pick<Conne
       if (link !== undefined && belongsTo(key, link)) remove(host, link)
     })
     try {
-      const spec = { hostName, alias, key, ifName, namespaceFd: file.fd, master: bridge.index }
-      return { pair: createPair(host, spec, settings), attached }
+      const spec = { hostName, alias, key, ifName, mac, namespaceFd: file.fd, master: bridge.index }
+      const pair = createPair(host, spec, settings)
+      const { peerIndex: index, mtu } = pair
+      const end = index === undefined ? container.links.get(ifName) : { index, name: ifName, mac, mtu }
+      return { pair, end, attached }
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error
       if (container.links.find(ifName) !== undefined) {

@@ -2,9 +2,9 @@
 
 import { CniError, ErrorCode, toCniError } from '../../lib/cni/error.js'
 import type { Route } from '../../lib/cni/result.js'
+import type { Family } from '../../lib/ip/address.js'
 import { broadcastOf, formatPrefix } from '../../lib/ip/prefix.js'
 import { addAddress } from '../../lib/netlink/addresses.js'
-import type { Link } from '../../lib/netlink/links/link.js'
 import { changeLink } from '../../lib/netlink/links/requests.js'
 import type { Request } from '../../lib/netlink/message.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
@@ -14,16 +14,18 @@ import { monotonic, sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { hasIpv6, lackingIpv6 } from '../../lib/sysctl/ipv6.js'
 import { preferSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
+import type { ContainerEnd } from './connect.js'
 import { type Address, toKernelRoute } from './routes.js'
 
 /**
  * What must be set before the link comes up, for a link that IPAM gives its addresses: it takes none from
  * router advertisements. To be run inside the container.
  */
-export function setUpSysctls(ifName: string, detectDuplicates: boolean): void {
+export function setUpSysctls(ifName: string, families: readonly Family[], detectDuplicates: boolean): void {
   const ipv6 = `net/ipv6/conf/${ifName}`
   if (preferSysctl(`${ipv6}/accept_ra`, '0') === 'absent') return // no IPv6 here
   preferSysctl(`${ipv6}/autoconf`, '0')
+  if (!families.includes(6)) return
   preferSysctl(`${ipv6}/accept_dad`, detectDuplicates ? '1' : '0')
   if (detectDuplicates) preferSysctl(`${ipv6}/enhanced_dad`, '1')
   preferSysctl(`${ipv6}/keep_addr_on_down`, '1')
@@ -36,7 +38,12 @@ export interface Wanted {
 }
 
 /** Addresses, up, routes: in one batch where nothing is in the way. */
-export function configure(container: Netlink, file: ContainerFile, { index, name }: Link, wanted: Wanted): void {
+export function configure(
+  container: Netlink,
+  file: ContainerFile,
+  { index, name }: ContainerEnd,
+  wanted: Wanted,
+): void {
   const { addresses, routes, detectDuplicates } = wanted
   const kernelRoutes = routes.map((route) => toKernelRoute(route, index, addresses))
   const first = addresses.map(({ prefix }) =>

@@ -4,14 +4,13 @@
  */
 
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
-import { formatMac } from '../../lib/ip/mac.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Rollback } from '../../lib/store/rollback.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { randomBytes } from '../../lib/sys/process.js'
 import { preferSysctl } from '../../lib/sysctl/sysctl.js'
 import type { Settings } from './config.js'
+import { randomMac } from './random-mac.js'
 
 /** Begins the alias of a bridge that we made. */
 const OURS = 'flatnet:'
@@ -43,18 +42,21 @@ export function isOurs(bridge: Link): boolean {
   return bridge.alias?.startsWith(OURS) === true
 }
 
+/** Whether its MAC stays what it is as ports come and go. */
+export function isFixed({ alias }: Link): boolean {
+  return alias !== undefined && (alias.startsWith(OURS) || alias === ADOPTED)
+}
+
 /**
  * A MAC given at creation is one that stays as ports come and go. Random, because what it could be
  * derived from (the name, the gateway) may be the same on the node next door.
  */
 function create(host: Netlink, { bridge: name, mtu, filtering }: Settings, steps: Rollback): Link {
-  const mac = randomBytes(6)
-  mac[0] = ((mac[0] as number) & 0xfc) | 0x02 // unicast, local
-  const text = formatMac(mac)
-  steps.push(`bridge ${name}`, () => removeIfUnused(host, name, text))
+  const mac = randomMac()
+  steps.push(`bridge ${name}`, () => removeIfUnused(host, name, mac))
   try {
     const vlan = filtering ? { vlanFiltering: true } : {}
-    return host.links.create({ kind: 'bridge', name, mac: text, mtu, ...vlan })
+    return host.links.create({ kind: 'bridge', name, mac, mtu, ...vlan })
   } catch (error) {
     if (filtering && isErrno(error, 'EOPNOTSUPP')) throw noFiltering()
     if (!isErrno(error, 'EEXIST')) throw error

@@ -13,6 +13,8 @@ export interface PairSpec {
   readonly alias: string
   readonly key: string
   readonly ifName: string
+  /** The container's. */
+  readonly mac: string
   /** Descriptor of the container's namespace. */
   readonly namespaceFd: number
   /** Index of the bridge. */
@@ -20,7 +22,7 @@ export interface PairSpec {
 }
 
 /** Creates the pair and brings the host's end up. Throws NetlinkError EEXIST where either name is taken. */
-export function createPair(host: Netlink, spec: PairSpec, { bridge, mtu, mac, port }: Settings): Link {
+export function createPair(host: Netlink, spec: PairSpec, { bridge, mtu, port }: Settings): Link {
   const plain = !port.hairpin && !port.isolated && port.vlan === 0 && port.trunk.length === 0
   let link: Link
   try {
@@ -33,7 +35,7 @@ export function createPair(host: Netlink, spec: PairSpec, { bridge, mtu, mac, po
       alias: spec.alias,
       addressGenerationMode: 'none', // a port has no use for an address, and its search for duplicates would be seen
       up: plain,
-      peer: { name: spec.ifName, mtu, mac, namespaceFd: spec.namespaceFd },
+      peer: { name: spec.ifName, mtu, mac: spec.mac, namespaceFd: spec.namespaceFd },
     })
   } catch (error) {
     throw isErrno(error, 'EXFULL') ? full(bridge) : error

@@ -62,8 +62,8 @@ pub enum Layout {
 
 pub const GROUPS: usize = 8;
 
-/// Where the next block of each group goes.
-static mut GROUP_TOPS: [usize; GROUPS] = [0; GROUPS];
+/// Where the next block of each group goes, and where its room ends.
+static mut GROUP_ROOMS: [(usize, usize); GROUPS] = [(0, 0); GROUPS];
 static mut LAYOUT: Layout = Layout::Dense;
 
 /// Until the arena is mapped, blocks come from here; they are never freed and never in an image.
@@ -94,7 +94,7 @@ pub fn create(layout: Layout, rooms: [usize; GROUPS]) -> bool {
         state.top = (BASE + size_of::<State>()).next_multiple_of(16);
         state.mapped = BASE + first;
         for (group, room) in rooms.into_iter().enumerate() {
-            GROUP_TOPS[group] = state.top;
+            GROUP_ROOMS[group] = (state.top, state.top + room);
             state.top += room;
         }
         LAYOUT = layout;
@@ -162,8 +162,8 @@ pub unsafe fn allocate(size: usize) -> *mut u8 {
         state.serial += 1;
         let free = state.free[class] as *mut u8;
         let block = match &*(&raw const LAYOUT) {
-            Layout::Placed(groups) if groups.get(serial as usize).is_some_and(|&group| group != 0) => {
-                let top = &mut GROUP_TOPS[groups[serial as usize] as usize % GROUPS];
+            Layout::Placed(groups) if has_room(groups, serial, capacity) => {
+                let (top, _) = &mut GROUP_ROOMS[groups[serial as usize] as usize % GROUPS];
                 *top += HEADER + capacity;
                 (*top - capacity) as *mut u8
             }
@@ -187,6 +187,13 @@ pub unsafe fn allocate(size: usize) -> *mut u8 {
         *header(block) = Header { capacity: capacity as u32, serial };
         block
     }
+}
+
+/// Whether a block belongs to a group. Its room may be too small, where the profile is not of this suite.
+unsafe fn has_room(groups: &[u8], serial: u32, capacity: usize) -> bool {
+    let group = groups.get(serial as usize).map_or(0, |&group| group as usize);
+    let (top, end) = unsafe { GROUP_ROOMS[group % GROUPS] };
+    group != 0 && top + HEADER + capacity <= end
 }
 
 unsafe fn early(size: usize) -> *mut u8 {

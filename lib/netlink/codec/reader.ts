@@ -1,11 +1,19 @@
-/** Received bytes, with the view that numbers are read through. Decoders take a reader and a range of it. */
+/** Received bytes, with what numbers are read through. Decoders take a reader and a range of it. */
 export interface Reader {
   readonly bytes: Uint8Array
   readonly view: DataView
+  /** Whole words, native, which is little-endian: everything in netlink begins at one, and an array is read fastest. */
+  readonly words: Int32Array
 }
 
-export function readerOf(bytes: Uint8Array): Reader {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+export function readerOf(received: Uint8Array): Reader {
+  const bytes = (received.byteOffset & 3) === 0 ? received : received.slice()
+  const { buffer, byteOffset, length } = bytes
+  return {
+    bytes,
+    view: new DataView(buffer, byteOffset, length),
+    words: new Int32Array(buffer, byteOffset, length >> 2),
+  }
 }
 
 /** Bytes that are no well-formed netlink. */
@@ -27,10 +35,11 @@ export function eachAttribute(
   end: number,
   visit: (number: number, start: number, end: number) => void,
 ): void {
-  const { view } = reader
+  const { words } = reader
   for (let at = start; at + 4 <= end; ) {
-    const length = view.getUint16(at, true)
-    const number = view.getUint16(at + 2, true) & NLA_TYPE_MASK
+    const word = words[at >> 2] as number
+    const length = word & 0xffff
+    const number = (word >> 16) & NLA_TYPE_MASK
     if (length < 4 || at + length > end) throw malformed(number, length, end - at)
     visit(number, at + 4, at + length)
     at += (length + 3) & ~3
@@ -44,11 +53,12 @@ export function findAttribute(
   end: number,
   wanted: number,
 ): readonly [start: number, end: number] | undefined {
-  const { view } = reader
+  const { words } = reader
   for (let at = start; at + 4 <= end; ) {
-    const length = view.getUint16(at, true)
+    const word = words[at >> 2] as number
+    const length = word & 0xffff
     if (length < 4 || at + length > end) return undefined
-    if ((view.getUint16(at + 2, true) & NLA_TYPE_MASK) === wanted) return [at + 4, at + length]
+    if (((word >> 16) & NLA_TYPE_MASK) === wanted) return [at + 4, at + length]
     at += (length + 3) & ~3
   }
   return undefined

@@ -47,7 +47,7 @@ export const u16be: AttributeType<number> = {
 export const u32: AttributeType<number> = {
   size: 4,
   write: (writer, value) => writer.u32(value),
-  read: (reader, start) => reader.view.getUint32(start, true),
+  read: (reader, start) => (reader.words[start >> 2] as number) >>> 0,
 }
 
 export const u32be: AttributeType<number> = {
@@ -59,7 +59,7 @@ export const u32be: AttributeType<number> = {
 export const s32: AttributeType<number> = {
   size: 4,
   write: (writer, value) => writer.u32(value >>> 0),
-  read: (reader, start) => reader.view.getInt32(start, true),
+  read: (reader, start) => reader.words[start >> 2] as number,
 }
 
 /** 64 bits as a number: exact up to 2^53 - 1, above that the nearest number. */
@@ -141,12 +141,18 @@ export const ip: AttributeType<IpAddress> = {
   read: (reader, start, end) => ({ family: end - start === 4 ? 4 : 6, bytes: reader.bytes.slice(start, end) }),
 }
 
+/** The last one: an attachment's is written several times. */
+let written: { readonly mac: string; readonly address: Uint8Array } = { mac: '', address: new Uint8Array() }
+
 /** A hardware address as text; 6, 8 or 20 bytes. */
 export const mac: AttributeType<string> = {
   write(writer, value) {
-    const address = parseMac(value, [6, 8, 20])
-    if (address === undefined) throw new RangeError(`"${value}" is no hardware address`)
-    writer.put(address)
+    if (value !== written.mac) {
+      const address = parseMac(value, [6, 8, 20])
+      if (address === undefined) throw new RangeError(`"${value}" is no hardware address`)
+      written = { mac: value, address }
+    }
+    writer.put(written.address)
   },
   read: (reader, start, end) => formatMac(reader.bytes.subarray(start, end)),
 }

@@ -1,5 +1,6 @@
 /** A link as the kernel describes it. */
 
+import { findAttribute } from '../codec/reader.js'
 import type { Message } from '../message.js'
 import { IFF_UP, LINK_HEADER_LENGTH } from './attributes.js'
 import { linkMessage } from './info.js'
@@ -43,15 +44,22 @@ export interface Link {
   readonly port: BridgePort | undefined
 }
 
+/** Reads one thing of RTM_NEWLINK. */
+export function readOperationalState({ reader, start, end }: Message): OperationalState {
+  const IFLA_OPERSTATE = 16
+  const found = findAttribute(reader, start + LINK_HEADER_LENGTH, end, IFLA_OPERSTATE)
+  return STATES[found === undefined ? 0 : (reader.bytes[found[0]] as number)] ?? 'unknown'
+}
+
 /** Reads RTM_NEWLINK. */
 export function readLink({ reader, start, end }: Message): Link {
-  const { view } = reader
-  const flags = view.getUint32(start + 8, true)
+  const { view, words } = reader
+  const flags = (words[(start + 8) >> 2] as number) >>> 0
   const a = linkMessage.read(reader, start + LINK_HEADER_LENGTH, end)
   const { info } = a
   const generation = a.perFamily?.inet6?.addressGenerationMode
   return {
-    index: view.getInt32(start + 4, true),
+    index: words[(start + 4) >> 2] as number,
     name: a.name ?? '',
     kind: info?.kind,
     mac: a.mac ?? '',
