@@ -59,11 +59,13 @@ export function attach(work: Work): Result {
 
   let gateway: Link | undefined
   let announcer: Announcer | undefined
+  const families = addresses.map(({ prefix }) => prefix.address.family)
+  const prepare = () => prepareAnnouncer(end.name, families)
   if (ipam !== undefined) {
-    const families = addresses.map(({ prefix }) => prefix.address.family)
     announcer = inContainer(file, () => {
       setUpSysctls(end.name, families, settings.detectDuplicates)
-      return prepareAnnouncer(end.name, families)
+      // IPv6 would announce itself to every port when the link comes up, and again when told to: it is prepared then.
+      return families.includes(6) ? undefined : prepare()
     })
     configure(container, file, end, { addresses, routes, detectDuplicates: settings.detectDuplicates })
     if (settings.isGateway) {
@@ -89,7 +91,7 @@ export function attach(work: Work): Result {
   const owned = addresses.map(({ prefix }) => prefix.address)
   // An IPv6 address is nobody's until its link's carrier is noticed.
   if (owned.some(({ family }) => family === 6)) awaitCarrier(container, end.index)
-  if (announcer !== undefined) announce(announcer, container, end, owned)
+  if (ipam !== undefined) announce(announcer ?? inContainer(file, prepare), container, end, owned)
   claim.write('ready', recorded) // before there are entries that only the record knows of
   if (gateway !== undefined) {
     const { index } = gateway
