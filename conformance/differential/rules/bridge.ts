@@ -1,6 +1,24 @@
 /** Of bridge. */
 
-import { all, any, having, of, onlyOursSucceeds, type Rule, refuses, refusesWith, succeeds, where } from './rule.js'
+import {
+  all,
+  any,
+  having,
+  of,
+  onlyOursSucceeds,
+  type Rule,
+  refuses,
+  refusesWith,
+  succeeds,
+  type When,
+  where,
+} from './rule.js'
+
+/** Whether, after the call, none of these is in our container; `container address eth0 10.1.0.2/24`. */
+const hasNoAddress =
+  (address: RegExp): When =>
+  ({ call, seen }) =>
+    ![...seen.ours.keys()].some((key) => key.startsWith(`${call} `) && address.test(key.slice(call.length + 1)))
 
 export const BRIDGE: readonly Rule[] = [
   {
@@ -22,6 +40,22 @@ export const BRIDGE: readonly Rule[] = [
     name: 'a port hears no router advertisements anyway',
     reason: 'frames that come in by it are the bridge’s; the reference turns them off',
     covers: where(/^(ADD|DEL) host sysctl net\/ipv6\/conf\/veth\d*\/accept_ra$/, /^1$/, /^0$/),
+  },
+  {
+    name: 'what is not there is not announced',
+    reason: 'arp_notify is of IPv4 addresses; the reference sets it for a container that has none',
+    covers: all(
+      where(/^(ADD|DEL) container sysctl net\/ipv4\/conf\/CONTAINER\/arp_notify$/, /^0$/, /^1$/),
+      hasNoAddress(/^container address (?!lo )\S+ [\d.]+\/\d+$/),
+    ),
+  },
+  {
+    name: 'a container without IPv6 addresses keeps the kernel’s settings for them',
+    reason: 'IPAM’s need no search for duplicates; an address that somebody else adds later may need it',
+    covers: all(
+      where(/^(ADD|DEL) container sysctl net\/ipv6\/conf\/CONTAINER\/accept_dad$/, /^1$/, /^0$/),
+      hasNoAddress(/^container address (?!lo )\S+ (?!fe80:)[\da-f]*:\S+$/),
+    ),
   },
   {
     name: 'a previous result is kept',
