@@ -16,6 +16,7 @@ export function check(request: CheckRequest<PortmapConfig>): void {
   const settings = settingsOf(request.config)
   const host = openHost()
   const { exposed } = wanted(request, host, request.prevResult, settings, hostLink(host, request.prevResult)?.name)
+  if (exposed.families.length === 0) return // as in ADD: no address has the family of a hostIP
   const differences = withRuleset((nft) => checkPorts(nft, exposed))
   const link = guardedLink(exposed)
   if (link !== undefined && readSysctl(`net/ipv4/conf/${link}/route_localnet`) !== '1') {

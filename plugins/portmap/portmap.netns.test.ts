@@ -257,6 +257,14 @@ t.test('without mappings nothing is touched, and no program is ever run', { skip
   t.equal(ruleset(), '')
   t.equal(filesBelow(list.stateDir).length, files)
   const mapped = { ...config, runtimeConfig: { portMappings: [tcp(8080), udp(53)] } }
+  const ipv6 = {
+    ...prevResult,
+    ips: prevResult.ips.filter(({ address }: { address: string }) => address.includes(':')),
+  }
+  const other = { ...config, prevResult: ipv6, runtimeConfig: { portMappings: [tcp(8080, 80, '127.0.0.1')] } }
+  for (const command of ['ADD', 'CHECK', 'DEL'] as const)
+    t.equal(call({ command, host, netns, config: other }).status, 0, `${command}: a hostIP of a family without address`)
+  t.equal(ruleset(), '')
   for (const command of ['ADD', 'CHECK', 'STATUS', 'GC', 'DEL']) {
     const { stderr, status } = host.try(['strace', '-f', '-e', 'trace=execve,fork,vfork', 'bin/portmap'], {
       input: JSON.stringify({ ...mapped, 'cni.dev/valid-attachments': [] }),
