@@ -126,10 +126,12 @@ export const WORDS = ' words'
 
 /**
  * And what the kernel does in its own time: an IPv6 address may be used, and is in the local table, a moment after it is
- * there. Whether that moment is long is in `nodad` and accept_dad.
+ * there. Whether that moment is long is in `nodad` and accept_dad. A container's link has its link-local address when its
+ * carrier is noticed, up to a second later where both ends of the pair have the same index. Whether it gets one is in
+ * inet6_addr_gen_mode and disable_ipv6.
  */
 const IGNORED =
-  / words$|(host|container) address \S+ fe80::LL\/64\.tentative$|route local (local|anycast) \S*:\S* via| dev up0 /
+  / words$|host address \S+ fe80::LL\/64\.tentative$|container address \S+ fe80::LL\/64(\.|$)|container route (main unicast fe80::\/64|local multicast ff00::\/8) via|route local (local|anycast) \S*:\S* via| dev up0 /
 
 const isFailure = (status: string | undefined): boolean => status !== undefined && status !== '0'
 

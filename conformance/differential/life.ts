@@ -175,8 +175,9 @@ function lineOf(step: Step): string {
     'DEL twice': 'late DEL DEL "$ID" "$NS" 1',
     'OTHER DEL': "late 'OTHERDEL' DEL c2 $D/other 2",
     'DEL netnsless': 'late DEL DEL "$ID" "" 1',
-    // The kernel takes the pair down by itself, a moment later.
-    'DEL gone': `umount -l $D/pod; rm -f $D/pod
+    // The kernel takes the pair down by itself, a moment after the last process in there.
+    'DEL gone': `{ kill $SERVERS && wait $SERVERS; } 2>/dev/null
+      umount -l $D/pod; rm -f $D/pod
       for wait in $(seq 600); do ip -o link show type veth | grep -Ev 'up0|v9' | grep -q . || break; sleep 0.05; done
       late DEL DEL "$ID" "$NS" 1`,
   }

@@ -1,6 +1,6 @@
 /** Of host-local, alone and below bridge. */
 
-import { after, all, having, not, type Rule, refuses, refusesWith, succeeds, where } from './rule.js'
+import { after, all, having, not, of, type Rule, refuses, refusesWith, succeeds, where } from './rule.js'
 
 export const ADDRESSES: readonly Rule[] = [
   refuses(
@@ -38,6 +38,19 @@ export const ADDRESSES: readonly Rule[] = [
       not(having('requested addresses', 'unset', '[]', 'none', 'null')),
     ),
   ),
+  succeeds(
+    'host-local does nothing in a namespace',
+    'so it may be any; the reference stores a lease, prints the result, and fails afterwards',
+    all(of('host-local'), having('CNI_NETNS', '"/proc/self/ns/net"')),
+  ),
+  {
+    name: 'an address that cannot be had is code 103',
+    reason: 'the reference says 999 for everything',
+    covers: all(
+      not(having('requested addresses', 'unset', '[]', 'none', 'null')),
+      where(/^ADD error code$/, /^103$/, /^999$/),
+    ),
+  },
   {
     name: 'an address that another container has is code 103',
     reason: 'the reference says 999 for everything',

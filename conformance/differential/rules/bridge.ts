@@ -14,11 +14,13 @@ import {
   where,
 } from './rule.js'
 
-/** Whether, after the call, none of these is in our container; `container address eth0 10.1.0.2/24`. */
+/** Whether, after the call, the link that a sysctl is of has none of these; `10.1.0.2/24`. */
 const hasNoAddress =
   (address: RegExp): When =>
-  ({ call, seen }) =>
-    ![...seen.ours.keys()].some((key) => key.startsWith(`${call} `) && address.test(key.slice(call.length + 1)))
+  ({ call, key, seen }) => {
+    const prefix = `${call} container address ${key.split('/')[3] ?? ''} `
+    return ![...seen.ours.keys()].some((one) => one.startsWith(prefix) && address.test(one.slice(prefix.length)))
+  }
 
 export const BRIDGE: readonly Rule[] = [
   {
@@ -46,7 +48,7 @@ export const BRIDGE: readonly Rule[] = [
     reason: 'arp_notify is of IPv4 addresses; the reference sets it for a container that has none',
     covers: all(
       where(/^(ADD|DEL) container sysctl net\/ipv4\/conf\/CONTAINER\/arp_notify$/, /^0$/, /^1$/),
-      hasNoAddress(/^container address (?!lo )\S+ [\d.]+\/\d+$/),
+      hasNoAddress(/^[\d.]+\/\d+$/),
     ),
   },
   {
@@ -54,7 +56,7 @@ export const BRIDGE: readonly Rule[] = [
     reason: 'IPAM’s need no search for duplicates; an address that somebody else adds later may need it',
     covers: all(
       where(/^(ADD|DEL) container sysctl net\/ipv6\/conf\/CONTAINER\/accept_dad$/, /^1$/, /^0$/),
-      hasNoAddress(/^container address (?!lo )\S+ (?!fe80:)[\da-f]*:\S+$/),
+      hasNoAddress(/^(?!fe80:)[\da-f]*:[\da-f:]*\/\d+$/),
     ),
   },
   {

@@ -22,6 +22,16 @@ export const CHAINED: readonly Rule[] = [
     reason: 'it lets 127/8 in from the link; the reference never turns it off, and on for IPv6 as well',
     covers: all(of('portmap'), where(/^(ADD|DEL) host sysctl net\/ipv4\/conf\/BRIDGE\/route_localnet$/, /^0$/, /^1$/)),
   },
+  {
+    name: 'masqAll counts with nftables, too',
+    reason: 'the reference’s nftables backend does not know it',
+    covers: all(
+      of('portmap'),
+      having('chained.masqAll', 'true'),
+      having('backend', 'nftables', 'conditions of nftables'),
+      where(/^PROBE packet, /, /^sees (10\.1\.0\.1|fd01::1)$/, /^sees /),
+    ),
+  },
   succeeds(
     'an empty backend is none',
     'as it is for ipMasqBackend of both',
