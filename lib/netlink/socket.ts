@@ -5,7 +5,7 @@
 
 import { isErrno } from '../sys/errno.js'
 import { close } from '../sys/file.js'
-import { AF_NETLINK, openSocket, receive, SOCK_RAW, SOL_SOCKET, send, setOption } from '../sys/socket.js'
+import { AF_NETLINK, abandonSocket, openSocket, receive, SOCK_RAW, SOL_SOCKET, send, setOption } from '../sys/socket.js'
 import { readerOf } from './codec/reader.js'
 import { Writer } from './codec/writer.js'
 import { NetlinkError, readExtendedAck } from './error.js'
@@ -75,6 +75,11 @@ export class NetlinkSocket {
 
   close(): void {
     close(this.fd)
+  }
+
+  /** Closes it, when the kernel has time. */
+  abandon(): void {
+    abandonSocket(this.fd)
   }
 
   /** Longest wait for one datagram, in milliseconds; default 10 s. Past it, NetlinkError ETIMEDOUT. */

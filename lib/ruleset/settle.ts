@@ -39,10 +39,7 @@ export function openRuleset(): Nftables {
   }
 }
 
-/**
- * Runs `work` with the ruleset open, and says what it means where the kernel does not know nf_tables. The socket stays
- * open until the process ends: closing it waits for all that the kernel has still to free, some 10 ms after a removal.
- */
+/** Runs `work` with the ruleset open, and says what it means where the kernel does not know nf_tables. */
 export function withRuleset<T>(work: (nft: Nftables) => T): T {
   const nft = openRuleset()
   try {
@@ -50,6 +47,8 @@ export function withRuleset<T>(work: (nft: Nftables) => T): T {
   } catch (error) {
     if (isErrno(error, 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT')) throw lacking(error)
     throw error
+  } finally {
+    nft.close()
   }
 }
 
@@ -62,7 +61,11 @@ export function withRulesetIfAny(work: (nft: Nftables) => void): void {
     if (isCniError(error)) return
     throw error
   }
-  work(nft)
+  try {
+    work(nft)
+  } finally {
+    nft.close()
+  }
 }
 
 /** For STATUS: throws code 50 with what the kernel lacks for these tables. */

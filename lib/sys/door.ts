@@ -67,6 +67,8 @@ interface Door {
   sha512(bytes: Uint8Array): Uint8Array
   /** Runs `path` with `setting` (NAME=value) in the environment; a pid or minus the errno. */
   spawn(path: string, setting: string, stdin: number, stdout: number, stderr: number): number
+  /** Closes a descriptor and leaves what follows from it to the kernel, to be done when it has time. */
+  abandon(fd: number): number
   /** Another plugin of this executable: its exports, undefined where there is none. */
   load(name: string): unknown
   lineMap(): string | undefined

@@ -29,6 +29,14 @@ export function connectSocket(fd: number, address: Uint8Array, subject: string):
   checked(door().sys.connect(fd, address, address.length), 'connect', subject)
 }
 
+/**
+ * Closes a socket without waiting for what that entails: since Linux 6.10, closing one of netfilter's waits until all
+ * that was removed from nf_tables is freed, some 10 ms.
+ */
+export function abandonSocket(fd: number): void {
+  door().abandon(fd)
+}
+
 /** Sends one datagram; returns the number of bytes the kernel took. */
 export function send(fd: number, bytes: Uint8Array, address?: Uint8Array): number {
   for (;;) {

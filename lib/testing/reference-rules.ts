@@ -101,11 +101,6 @@ export const KERNEL_RULES: readonly Rule[] = [
     covers: where(/^(ADD|DEL) container sysctl net\/ipv6\/conf\/CONTAINER\/ndisc_notify$/, /^1$/, /^0$/),
   },
   {
-    name: 'IPv6 addresses survive a link that goes down',
-    reason: 'set before the first IPv6 address, not with it, so that later ones are kept as well',
-    covers: where(/^(ADD|DEL) container sysctl net\/ipv6\/conf\/CONTAINER\/keep_addr_on_down$/, /^1$/, /^0$/),
-  },
-  {
     name: 'interfaces tell their MTU',
     reason: 'a member of 1.1.0 that the reference leaves out',
     covers: where(/^ADD result\.interfaces\.\d\.mtu$/, /./, null),

@@ -25,8 +25,8 @@ export function setUpSysctls(ifName: string, families: readonly Family[], detect
   const ipv6 = `net/ipv6/conf/${ifName}`
   if (preferSysctl(`${ipv6}/accept_ra`, '0') === 'absent') return // no IPv6 here
   preferSysctl(`${ipv6}/autoconf`, '0')
-  if (!families.includes(6)) return
   preferSysctl(`${ipv6}/accept_dad`, detectDuplicates ? '1' : '0')
+  if (!families.includes(6)) return
   if (detectDuplicates) preferSysctl(`${ipv6}/enhanced_dad`, '1')
   preferSysctl(`${ipv6}/keep_addr_on_down`, '1')
 }

@@ -43,7 +43,13 @@ function remove(request: DelRequest<BridgeConfig>, record: Claim<Attached> | und
     }
   }
   const attached = record?.earlier?.content
-  // First, because the kernel is still busy with it for a while, and meanwhile the links can go.
+  attempt(`failed to delete ${ifName}`, () => {
+    const host = openHost()
+    if (detach(host, key, attached) || (netns === '' && attached !== undefined)) return
+    detachInside(host, key, netns, ifName)
+    if (attached === undefined) forget(host, bridgeNameOf(config), addressesIn(request))
+  })
+  // After the links: what a chained plugin's DEL has just removed is freed meanwhile, and the next one need not wait.
   attempt(`failed to remove ${ifName} from nftables`, () => {
     if (attached === undefined) removeUnrecordedRules(request, config)
     else {
@@ -51,12 +57,6 @@ function remove(request: DelRequest<BridgeConfig>, record: Claim<Attached> | und
       if (attached.rules !== undefined) record?.write('adding', attached)
       removeRules(request, attached)
     }
-  })
-  attempt(`failed to delete ${ifName}`, () => {
-    const host = openHost()
-    if (detach(host, key, attached) || (netns === '' && attached !== undefined)) return
-    detachInside(host, key, netns, ifName)
-    if (attached === undefined) forget(host, bridgeNameOf(config), addressesIn(request))
   })
   const ipam =
     typeof config.ipam?.type === 'string' && config.ipam.type !== '' ? config.ipam.type : (attached?.ipam ?? '')

@@ -20,6 +20,9 @@ use core::ffi::CStr;
 use miniz_oxide::inflate;
 
 pub const MAGIC: &[u8; 8] = b"flatnet\x01";
+/// What an image begins and ends at: a multiple of the kernel's pages, which only x86 knows beforehand.
+pub const PAGE: u64 = if cfg!(target_arch = "x86_64") { 4096 } else { 65536 };
+
 pub const FOOTER: usize = 4 * 16 + 8 + 16 + 8;
 
 #[derive(Clone, Copy, Default)]
@@ -156,7 +159,6 @@ pub fn deflate(bytes: &[u8]) -> Vec<u8> {
 /// Builds the bytes that follow the host executable. `base` is the host's own length; `code` and `map`
 /// are deflated.
 pub fn pack(base: u64, names: &[String], code: &[u8], map: &[u8], image: &[u8], build_id: [u8; 16]) -> Vec<u8> {
-    const PAGE: u64 = 65536; // the largest of any architecture we build for
     let names = names.join("\n");
     let mut out = Vec::new();
     let mut footer = Vec::new();

@@ -147,6 +147,7 @@ pub unsafe fn exports(ctx: *mut JSContext, name: &str) -> JSValue {
 
 /// `door.<name>`
 static OTHERS: &[(&CStr, Native)] = &[
+    (c"abandon", abandon),
     (c"arguments", arguments),
     (c"buildId", build_id),
     (c"decode", decode),
@@ -356,6 +357,37 @@ unsafe extern "C" fn spawn(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *
         posix_spawn_file_actions_destroy(&mut actions);
         posix_spawnattr_destroy(&mut attributes);
         number(if errno == 0 { pid } else { -errno } as i64)
+    }
+}
+
+/// `abandon(fd)`: closes a descriptor whose end may take the kernel long, without waiting for it. It goes
+/// into a message that nobody can receive any more, which the kernel's collector of such finds and frees.
+unsafe extern "C" fn abandon(_: *mut JSContext, _: JSValue, argc: c_int, argv: *mut JSValue, _: c_int) -> JSValue {
+    #[repr(C, align(8))]
+    struct Rights {
+        header: cmsghdr,
+        descriptors: [c_int; 2],
+    }
+    unsafe {
+        let fd = qjs::JS_VALUE_GET_INT(arg(argc, argv, 0));
+        let mut pair = [-1; 2];
+        if socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair.as_mut_ptr()) == 0 {
+            let mut rights: Rights = core::mem::zeroed();
+            rights.header.cmsg_level = SOL_SOCKET;
+            rights.header.cmsg_type = SCM_RIGHTS;
+            rights.header.cmsg_len = CMSG_LEN(8) as _;
+            rights.descriptors = [fd, pair[1]]; // the receiver itself: so nothing else holds it
+            let mut part = iovec { iov_base: (&raw mut pair).cast(), iov_len: 1 };
+            let mut message: msghdr = core::mem::zeroed();
+            message.msg_iov = &raw mut part;
+            message.msg_iovlen = 1;
+            message.msg_control = (&raw mut rights).cast();
+            message.msg_controllen = CMSG_SPACE(8) as _;
+            sendmsg(pair[0], &message, MSG_DONTWAIT);
+            close(pair[0]);
+            close(pair[1]);
+        }
+        number(close(fd) as i64)
     }
 }
 

@@ -8,7 +8,7 @@
 //! The image belongs to the one host that wrote it; `anchor` says so. Without an image, or where the
 //! address is taken, a start falls back to bytecode.
 
-use crate::archive::{Section, map};
+use crate::archive::{PAGE, Section, map};
 use crate::arena::{self, BASE, GROUPS, Layout};
 use alloc::ffi::CString;
 use rquickjs::qjs::{self, JSContext, JSValue};
@@ -77,7 +77,7 @@ pub unsafe fn seal(context: *mut JSContext, door: JSValue, plugins: JSValue) -> 
         ];
     }
     // What follows the image is mapped anew, from the next page on.
-    let length = (state.top - BASE).next_multiple_of(65536);
+    let length = (state.top - BASE).next_multiple_of(PAGE as usize);
     if state.mapped < BASE + length {
         return &[];
     }

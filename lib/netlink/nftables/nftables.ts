@@ -120,7 +120,7 @@ export class Nftables {
   }
 
   close(): void {
-    this.socket.close()
+    this.socket.abandon()
   }
 }
 
