@@ -26,7 +26,7 @@ export interface Settings {
 
 export function settingsOf(config: FirewallConfig): Settings {
   refuseStateDir(config)
-  const { backend = '', iptablesAdminChainName: adminChain = 'CNI-ADMIN', firewalldZone: zone = 'trusted' } = config
+  const { backend = '', iptablesAdminChainName: adminChain = 'CNI-ADMIN', firewalldZone: zone = '' } = config
   if (backend === 'iptables') {
     warn(
       '"backend": "iptables" works as "nftables": rules go into iptables-nft\'s tables, and flatnet runs no iptables',
@@ -37,7 +37,7 @@ export function settingsOf(config: FirewallConfig): Settings {
     backend:
       backend === 'firewalld' ? 'firewalld' : backend === 'iptables' || backend === 'nftables' ? 'nftables' : 'auto',
     adminChain,
-    zone,
+    zone: zone === '' ? 'trusted' : zone,
     policy: ingressPolicy === '' || ingressPolicy === 'open' ? undefined : ingressPolicy,
   }
 }

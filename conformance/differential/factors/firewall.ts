@@ -1,6 +1,6 @@
 /** firewall behind bridge, on hosts that drop what they forward and on hosts that do not. */
 
-import { type Factor, key, type Scenario, unset, type Value } from '../factor.js'
+import { type Factor, key, type Scenario, unset, type Value, value } from '../factor.js'
 import { CHAIN, chainedDraft, FAMILY, isAlone, listOf } from './chained.js'
 import { before, CNI_ARGS, calls, IF_NAME, NAME, NETNS, version } from './common.js'
 
@@ -43,7 +43,11 @@ export const FIREWALL: Scenario = {
       edge: [null],
       bad: ['', 'a-name-beyond-twenty-eight-chars', 5],
     }),
-    key('chained.firewalldZone', { good: ['internal'], edge: [null], bad: [5, ''] }),
+    key(
+      'chained.firewalldZone',
+      { good: ['internal'], edge: [null], bad: [5] },
+      value('chained.firewalldZone', '', { kind: 'bad', code: 0 }),
+    ),
     key('chained.ingressPolicy', {
       good: ['same-bridge', 'isolated'],
       edge: ['open', '', null],
