@@ -1,26 +1,6 @@
 /** Of bridge. */
 
-import {
-  all,
-  any,
-  having,
-  of,
-  onlyOursSucceeds,
-  type Rule,
-  refuses,
-  refusesWith,
-  succeeds,
-  type When,
-  where,
-} from './rule.js'
-
-/** Whether, after the call, the link that a sysctl is of has none of these; `10.1.0.2/24`. */
-const hasNoAddress =
-  (address: RegExp): When =>
-  ({ call, key, seen }) => {
-    const prefix = `${call} container address ${key.split('/')[3] ?? ''} `
-    return ![...seen.ours.keys()].some((one) => one.startsWith(prefix) && address.test(one.slice(prefix.length)))
-  }
+import { all, any, having, of, onlyOursSucceeds, type Rule, refuses, refusesWith, succeeds, where } from './rule.js'
 
 export const BRIDGE: readonly Rule[] = [
   {
@@ -42,22 +22,6 @@ export const BRIDGE: readonly Rule[] = [
     name: 'a port hears no router advertisements anyway',
     reason: 'frames that come in by it are the bridge’s; the reference turns them off',
     covers: where(/^(ADD|DEL) host sysctl net\/ipv6\/conf\/veth\d*\/accept_ra$/, /^1$/, /^0$/),
-  },
-  {
-    name: 'what is not there is not announced',
-    reason: 'arp_notify is of IPv4 addresses; the reference sets it for a container that has none',
-    covers: all(
-      where(/^(ADD|DEL) container sysctl net\/ipv4\/conf\/CONTAINER\/arp_notify$/, /^0$/, /^1$/),
-      hasNoAddress(/^[\d.]+\/\d+$/),
-    ),
-  },
-  {
-    name: 'a container without IPv6 addresses keeps the kernel’s settings for them',
-    reason: 'IPAM’s need no search for duplicates; an address that somebody else adds later may need it',
-    covers: all(
-      where(/^(ADD|DEL) container sysctl net\/ipv6\/conf\/CONTAINER\/accept_dad$/, /^1$/, /^0$/),
-      hasNoAddress(/^(?!fe80:)[\da-f]*:[\da-f:]*\/\d+$/),
-    ),
   },
   {
     name: 'a previous result is kept',
