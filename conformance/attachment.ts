@@ -59,12 +59,15 @@ export class Attachment {
     const [near, far] = [mac('68', this.number), mac('63', this.number)]
     // As few processes as can be: this is done for every call of a chained plugin.
     host.sh(
-      `ip link show ${BRIDGE} >/dev/null 2>&1 || {`,
+      'conf=/proc/sys/net/ipv4/conf',
+      `[ -e $conf/${BRIDGE} ] || {`,
       `ip link add ${BRIDGE} address ${BRIDGE_MAC} type bridge`,
       // A bridge forwards no IPv6 while it looks for duplicates of its own address.
       `echo 0 >/proc/sys/net/ipv6/conf/${BRIDGE}/accept_dad`,
       ...batch(`addr add 10.88.0.1/24 dev ${BRIDGE}`, `addr add fd00:88::1/64 dev ${BRIDGE} nodad`),
       '}',
+      // It may go by itself meanwhile, with its namespace.
+      `[ ! -e $conf/${this.hostEnd} ] || ip link del ${this.hostEnd} 2>/dev/null || true`,
       ...batch(
         `link set ${BRIDGE} up`,
         `link add ${this.hostEnd} index ${100 + this.number} address ${near} type veth \
@@ -110,7 +113,6 @@ export class Attachment {
     if (!this.#deleted || this.#bare) return
     this.#deleted = false
     const { prevResult } = this
-    this.context.host.try(['ip', 'link', 'del', this.hostEnd])
     this.#makeLink()
     this.prevResult = prevResult
   }

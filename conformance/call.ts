@@ -3,7 +3,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { type Json, parse } from './json.js'
-import { Netns, type Output } from './netns.js'
+import { Netns } from './netns.js'
+import type { Output } from './shell.js'
 
 export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION'
 

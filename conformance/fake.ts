@@ -3,9 +3,12 @@
  * As an IPAM plugin that was told nothing it hands out 10.88.0.2, 10.88.0.3, … and fd00:88::2, … of a pool.
  */
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Json, parse } from './json.js'
+
+/** Between environment and stdin in the record of a call. */
+const MARK = '\0\0suite\0\0'
 
 export interface Recorded {
   readonly env: Record<string, string>
@@ -23,13 +26,16 @@ export interface Reply {
   readonly sleep?: number
 }
 
+// Few processes: it is run thousands of times. A file that must not be there yet is the shell's own lock (set -C).
 const SCRIPT = `#!/bin/sh
 d=@DIR@
+set -C
 n=1
-while ! /bin/mkdir "$d/calls/$n" 2>/dev/null; do n=$((n+1)); [ -d "$d/calls" ] || exit 1; done
-/bin/cat /proc/$$/environ >"$d/calls/$n/env"
-/bin/cat >"$d/calls/$n/stdin"
-: >"$d/calls/$n/done"
+if [ -e "$d/last" ]; then read n <"$d/last"; fi
+while ! true 2>/dev/null >"$d/calls/$n"; do n=$((n+1)); [ -d "$d/calls" ] || exit 1; done
+echo "$n" >|"$d/last"
+/bin/cat /proc/$$/environ "$d/mark" - >|"$d/calls/$n"
+: >|"$d/done/$n"
 v=$CNI_COMMAND
 if [ -e "$d/$v.sleep" ]; then read s <"$d/$v.sleep"; /bin/sleep "$s"; fi
 if [ -e "$d/$v.stderr" ]; then /bin/cat "$d/$v.stderr" >&2; fi
@@ -39,13 +45,15 @@ else
   case $v in
   ADD)
     a=2
-    while ! /bin/mkdir "$d/pool/$a" 2>/dev/null; do a=$((a+1)); [ -d "$d/pool" ] || exit 1; done
+    while ! true 2>/dev/null >"$d/pool/$a"; do a=$((a+1)); [ -d "$d/pool" ] || exit 1; done
     echo "$a" >>"$d/held/$key"
-    /bin/sed "s/@N@/$a/g" "$d/result" ;;
+    read -r r <"$d/result"
+    while :; do case $r in *@N@*) r=\${r%%@N@*}$a\${r#*@N@} ;; *) break ;; esac; done
+    printf '%s\\n' "$r" ;;
   DEL)
     if [ -e "$d/held/$key" ]; then
-      while read a; do /bin/rmdir "$d/pool/$a"; done <"$d/held/$key"
-      /bin/rm -f "$d/held/$key"
+      while read a; do set -- "$@" "$d/pool/$a"; done <"$d/held/$key"
+      /bin/rm -f "$@" "$d/held/$key"
     fi ;;
   VERSION)
     echo '{"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}' ;;
@@ -68,9 +76,14 @@ export class Fake {
   ) {
     this.bin = join(directory, `${type}-bin`)
     this.#data = join(directory, `${type}-data`)
-    for (const path of [this.bin, this.#data, ...['calls', 'pool', 'held'].map((name) => join(this.#data, name))]) {
+    for (const path of [
+      this.bin,
+      this.#data,
+      ...['calls', 'done', 'pool', 'held'].map((name) => join(this.#data, name)),
+    ]) {
       mkdirSync(path, { recursive: true })
     }
+    writeFileSync(join(this.#data, 'mark'), MARK)
     this.answerFromPool(result)
     this.install(this.bin)
   }
@@ -83,7 +96,7 @@ export class Fake {
   }
 
   answerFromPool(result: Json): void {
-    writeFileSync(join(this.#data, 'result'), JSON.stringify(result))
+    writeFileSync(join(this.#data, 'result'), `${JSON.stringify(result)}\n`)
     rmSync(join(this.#data, 'ADD.stdout'), { force: true })
   }
 
@@ -108,16 +121,14 @@ export class Fake {
 
   /** Every call so far, in order. */
   calls(): Recorded[] {
-    const folder = join(this.#data, 'calls')
-    return readdirSync(folder)
+    return readdirSync(join(this.#data, 'done'))
       .map(Number)
       .sort((a, b) => a - b)
-      .filter((n) => existsSync(join(folder, String(n), 'done')))
       .map((n) => {
-        const stdin = readFileSync(join(folder, String(n), 'stdin'), 'utf8')
-        const pairs = readFileSync(join(folder, String(n), 'env'), 'utf8')
-          .split('\0')
-          .filter(Boolean)
+        const text = readFileSync(join(this.#data, 'calls', String(n)), 'utf8')
+        const middle = text.indexOf(MARK)
+        const stdin = text.slice(middle + MARK.length)
+        const pairs = text.slice(0, middle).split('\0').filter(Boolean)
         const env = Object.fromEntries(pairs.map((pair) => [before(pair, '='), pair.slice(pair.indexOf('=') + 1)]))
         return { env, stdin, config: parse(stdin), verb: env['CNI_COMMAND'] ?? '' }
       })
@@ -129,9 +140,10 @@ export class Fake {
 
   /** Forgets the calls, not the addresses. */
   forget(): void {
-    const folder = join(this.#data, 'calls')
-    rmSync(folder, { recursive: true })
-    mkdirSync(folder)
+    for (const name of ['done', 'calls']) {
+      rmSync(join(this.#data, name), { recursive: true })
+      mkdirSync(join(this.#data, name))
+    }
   }
 
   /** Addresses of the pool that are held, by container and interface (`c1:eth0`). */

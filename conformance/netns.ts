@@ -3,12 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import type { Json } from './json.js'
-
-export interface Output {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
+import { type Output, Shell } from './shell.js'
 
 const NETNS = '/run/netns'
 let made = 0
@@ -16,45 +11,47 @@ let made = 0
 export class Netns {
   readonly path: string
 
+  /** Inside, until the namespace is unmounted: a process in it keeps it alive. */
+  #shell: Shell | undefined
+
   private constructor(readonly name: string) {
     this.path = `${NETNS}/${name}`
+    mkdirSync(NETNS, { recursive: true })
+    closeSync(openSync(this.path, 'w'))
+    this.#shell = new Shell(['unshare', `--net=${this.path}`])
   }
 
   /** A fresh namespace; `lo` is down, as the kernel makes it, unless it is to be up. */
   static create(label: string, { loopback = false } = {}): Netns {
     const netns = new Netns(`${label}-${++made}`)
-    mkdirSync(NETNS, { recursive: true })
-    closeSync(openSync(netns.path, 'w'))
-    const { status, stderr } = spawnSync(
-      'unshare',
-      [`--net=${netns.path}`, ...(loopback ? ['ip', 'link', 'set', 'lo', 'up'] : ['true'])],
-      { encoding: 'utf8' },
-    )
-    if (status !== 0) throw new Error(`cannot make a network namespace: ${stderr}`)
+    netns.run(...(loopback ? ['ip', 'link', 'set', 'lo', 'up'] : ['true']))
     return netns
   }
 
   /** Runs a program inside; its output whatever its status. */
-  try(command: readonly string[], input = ''): Output {
-    const { status, stdout, stderr } = spawnSync('nsenter', [`--net=${this.path}`, '--', ...command], {
-      input,
-      timeout: 120_000,
-      encoding: 'utf8',
-      maxBuffer: 256 << 20,
-    })
-    return { status: status ?? 128, stdout: stdout ?? '', stderr: stderr ?? '' }
+  try(command: readonly string[]): Output {
+    return this.#inside().try(command)
   }
 
   /** Runs a program inside that must succeed; its stdout. */
   run(...command: string[]): string {
-    const { status, stdout, stderr } = this.try(command)
-    if (status !== 0) throw new Error(`${this.name}$ ${command.join(' ')}: exit ${status}\n${stdout}${stderr}`)
-    return stdout
+    return this.#succeeded(command.join(' '), this.try(command))
   }
 
   /** Shell lines inside that must succeed; what they print. */
   sh(...lines: string[]): string {
-    return this.run('sh', '-e', '-c', lines.join('\n'))
+    const text = lines.join('\n')
+    return this.#succeeded(text, this.#inside().script(text))
+  }
+
+  #inside(): Shell {
+    if (this.#shell === undefined) throw new Error(`${this.name} has been unmounted`)
+    return this.#shell
+  }
+
+  #succeeded(what: string, { status, stdout, stderr }: Output): string {
+    if (status !== 0) throw new Error(`${this.name}$ ${what}: exit ${status}\n${stdout}${stderr}`)
+    return stdout
   }
 
   /** `ip -j -d …` as it prints it. */
@@ -75,6 +72,8 @@ export class Netns {
 
   /** Unmounts the namespace and leaves the plain file behind, as a runtime's crash does. */
   unmount(): void {
+    this.#shell?.end()
+    this.#shell = undefined
     spawnSync('umount', ['-l', this.path])
   }
 

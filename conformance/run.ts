@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Point } from './plan.js'
-import type { Order, Report } from './worker.js'
+import type { Message, Order, Report } from './worker.js'
 
 const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url))
+
+/** Bytes beyond which a worker is replaced: the kernel copies the table of its pages for every process it starts. */
+const LARGE = 160 << 20
 
 export const isRoot = process.getuid?.() === 0
 
@@ -56,8 +59,12 @@ async function serve(
       continue
     }
     worker ??= await startWorker(prefix, scratch)
-    const report = await run(worker, point, bin)
+    const { report, resident } = await run(worker, point, bin)
     if (worker.exitCode !== null || worker.signalCode !== null) worker = undefined
+    else if (resident > LARGE) {
+      worker.disconnect()
+      worker = undefined
+    }
     each(point, report)
   }
   worker?.disconnect()
@@ -74,7 +81,7 @@ async function startWorker(prefix: readonly string[], scratch: string): Promise<
   return worker
 }
 
-function run(worker: ChildProcess, point: Point, bin: string): Promise<Report> {
+function run(worker: ChildProcess, point: Point, bin: string): Promise<Message> {
   const seconds = point.case.timeout ?? 300
   const order: Order = {
     id: point.case.id,
@@ -86,14 +93,14 @@ function run(worker: ChildProcess, point: Point, bin: string): Promise<Report> {
     },
   }
   return new Promise((resolve) => {
-    const ended = () =>
-      resolve({ verdict: 'fail', reason: `not done within ${seconds} s`, milliseconds: seconds * 1000 })
+    const late: Report = { verdict: 'fail', reason: `not done within ${seconds} s`, milliseconds: seconds * 1000 }
+    const ended = () => resolve({ report: late, resident: 0 })
     const timer = setTimeout(() => worker.kill('SIGKILL'), seconds * 1000)
     worker.once('exit', ended)
-    worker.once('message', (report: Report) => {
+    worker.once('message', (message: Message) => {
       clearTimeout(timer)
       worker.off('exit', ended)
-      resolve(report)
+      resolve(message)
     })
     worker.send(order)
   })

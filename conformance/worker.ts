@@ -28,6 +28,13 @@ export interface Report {
   readonly milliseconds: number
 }
 
+/** What a worker says of a case, and of itself. */
+export interface Message {
+  readonly report: Report
+  /** Bytes of memory. */
+  readonly resident: number
+}
+
 /** Argument: a directory to keep files in, not shared with other workers. */
 async function main(scratch: string): Promise<void> {
   const cases = new Map((await loadCases()).map((one) => [one.id, one]))
@@ -41,7 +48,8 @@ async function main(scratch: string): Promise<void> {
       one === undefined
         ? { verdict: 'fail', reason: `no case ${id}`, milliseconds: 0 }
         : await runCase(one, subject, join(scratch, String(++number)))
-    process.send?.(report)
+    const message: Message = { report, resident: process.memoryUsage.rss() }
+    process.send?.(message)
   })
   process.on('disconnect', () => process.exit(0))
   process.send?.('ready')
