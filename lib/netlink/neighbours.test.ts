@@ -3,7 +3,14 @@ import { type IpAddress, parseAddress } from '../ip/address.js'
 import { matchesRecorded, messagesOf } from '../testing/netlink.js'
 import { appendFdb, getFdb, listFdb, readFdb, removeFdb, replaceFdb } from './fdb.js'
 import { NLM_F_CREATE, NLM_F_EXCL, type Request } from './message.js'
-import { getNeighbour, listNeighbours, readNeighbour, removeNeighbour, replaceNeighbour } from './neighbours.js'
+import {
+  addNeighbour,
+  getNeighbour,
+  listNeighbours,
+  readNeighbour,
+  removeNeighbour,
+  replaceNeighbour,
+} from './neighbours.js'
 
 const HEADER = 12
 const ip = (text: string) => parseAddress(text) as IpAddress
@@ -22,6 +29,19 @@ t.test('neighbours are replaced, removed, asked for and listed as ip neigh does'
       ...replaceNeighbour(5, { address: ip('10.244.2.0'), mac }),
       write(writer) {
         replaceNeighbour(5, { address: ip('10.244.2.0'), mac }).write(writer)
+        writer.bytes[11] = 0
+      },
+    },
+    HEADER,
+  )
+  matchesRecorded(
+    t,
+    'ip neigh add 10.244.2.0 lladdr 0a:58:0a:f4:02:00 dev vx nud permanent',
+    '300000001c000506e93c016b00000000 020000000500000080000000080001000af402000a0002000a580af402000000',
+    {
+      ...addNeighbour(5, { address: ip('10.244.2.0'), mac }),
+      write(writer) {
+        addNeighbour(5, { address: ip('10.244.2.0'), mac }).write(writer)
         writer.bytes[11] = 0
       },
     },

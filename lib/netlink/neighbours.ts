@@ -2,7 +2,7 @@
 
 import { type Family, formatAddress, type IpAddress } from '../ip/address.js'
 import { familyNumber } from './family.js'
-import { type Message, NLM_F_CREATE, NLM_F_REPLACE, type Request } from './message.js'
+import { type Message, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, type Request } from './message.js'
 import {
   NEIGHBOUR_HEADER,
   type NeighbourState,
@@ -41,15 +41,24 @@ export interface NeighbourFilter {
   readonly linkIndex?: number | undefined
 }
 
+/** EEXIST where there is one, in whatever state. */
+export function addNeighbour(linkIndex: number, spec: NeighbourSpec): Request {
+  return newNeighbour(linkIndex, spec, NLM_F_CREATE | NLM_F_EXCL, 'add')
+}
+
 export function replaceNeighbour(linkIndex: number, spec: NeighbourSpec): Request {
+  return newNeighbour(linkIndex, spec, NLM_F_CREATE | NLM_F_REPLACE, 'replace')
+}
+
+function newNeighbour(linkIndex: number, spec: NeighbourSpec, flags: number, verb: string): Request {
   return {
     type: RTM_NEWNEIGH,
-    flags: NLM_F_CREATE | NLM_F_REPLACE,
-    about: () => `replace neighbour ${formatAddress(spec.address)} on link ${linkIndex}`,
+    flags,
+    about: () => `${verb} neighbour ${formatAddress(spec.address)} on link ${linkIndex}`,
     write(writer) {
       const { address: to, mac, state = 'permanent' } = spec
-      const flags = (spec.proxy === true ? NTF_PROXY : 0) | (spec.router === true ? NTF_ROUTER : 0)
-      writeNeighbourHeader(writer, familyNumber(to.family), linkIndex, stateNumber(state), flags, RTN_UNICAST)
+      const marks = (spec.proxy === true ? NTF_PROXY : 0) | (spec.router === true ? NTF_ROUTER : 0)
+      writeNeighbourHeader(writer, familyNumber(to.family), linkIndex, stateNumber(state), marks, RTN_UNICAST)
       neighbourAttributes.write(writer, { to, mac })
     },
   }

@@ -238,7 +238,10 @@ function describe(lists: string): string[] {
       ({ type, dst, dev, gateway, table, protocol, metric }) =>
         `route ${dev} ${type} ${dst}${word('via', gateway)}${word('table', table)} proto ${protocol}${word('metric', metric)}`,
     ),
-    ...neighbours.map(({ dst, dev, lladdr }) => `neighbour ${dev} ${dst}${word('mac', lladdr)}`),
+    ...neighbours.map(
+      ({ dst, dev, lladdr, state }) =>
+        `neighbour ${dev} ${dst}${word('mac', lladdr)}${state.includes('STALE') ? ' stale' : ''}`,
+    ),
   ].sort()
 }
 

@@ -1,6 +1,7 @@
 /**
- * An address may have been another container's a second ago. So that it answers at once, its new owner is
- * announced to the segment, and written over what the host itself remembers.
+ * An address may have been another container's a second ago. So that it answers at once, its new owner is announced to
+ * the segment where that may remember another MAC. Not otherwise: an announcement goes to every port of the bridge, and
+ * with a thousand of them takes as long as all else that an ADD does.
  */
 
 import { messageOf } from '../../lib/cni/error.js'
@@ -8,7 +9,6 @@ import { announcement } from '../../lib/ethernet/announcement.js'
 import { openPacketSocket, sendFrame } from '../../lib/ethernet/packet-socket.js'
 import type { Family, IpAddress } from '../../lib/ip/address.js'
 import { parseMac } from '../../lib/ip/mac.js'
-import { removeNeighbour, replaceNeighbour } from '../../lib/netlink/neighbours.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
@@ -67,13 +67,4 @@ export function announce(
 export function awaitCarrier(host: Netlink, index: number): void {
   const ATTEMPTS = 25
   for (let n = 0; host.links.operationalState(index) !== 'up' && n < ATTEMPTS; n++) sleep(1)
-}
-
-/** The host's own table, where it is the gateway. An entry it cannot take is one it will learn. */
-export function rememberNeighbours(host: Netlink, link: number, mac: string, addresses: readonly IpAddress[]): void {
-  host.batch(addresses.map((address) => replaceNeighbour(link, { address, mac, state: 'reachable' })))
-}
-
-export function forgetNeighbours(host: Netlink, link: number, addresses: readonly IpAddress[]): void {
-  host.batch(addresses.map((address) => removeNeighbour(link, address)))
 }

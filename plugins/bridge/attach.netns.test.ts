@@ -105,6 +105,64 @@ t.test('a reused address answers the first packet, IPv4 and IPv6', { skip }, asy
   }
 })
 
+t.test(
+  'a container is announced where others may remember another MAC of its address, and only there',
+  { skip },
+  async (t) => {
+    const { host, pod } = topology(t)
+    const witness = pod('witness')
+    // What the witness hears that tells it of a MAC: ARP requests for their own sender, and neighbour advertisements.
+    const heard = (): [number, number] => {
+      const list = JSON.parse(witness.run('nft', '-j', 'list', 'counters')).nftables as Json[]
+      const packets = (name: string) => list.find(({ counter }) => counter?.name === name)?.counter.packets
+      return [packets('garp'), packets('adverts')]
+    }
+    const attach = (containerId: string, v4: string, v6: string, netns = pod(), more: Json = {}) => {
+      const { list, bin } = fakeIpam(t, {
+        ips: [
+          { address: `${v4}/24`, gateway: '10.1.2.1' },
+          { address: `${v6}/64`, gateway: 'fd12::1' },
+        ],
+      })
+      const attachment = new Attachment(host, { ...list, ...more }, netns, { containerId, bin })
+      return { attachment, interfaces: attachment.add().interfaces }
+    }
+    const first = attach('first', '10.1.2.200', 'fd12::200')
+    attach('witness', '10.1.2.2', 'fd12::2', witness)
+    witness.run(
+      'nft',
+      `table arp w { counter garp { }; chain c { type filter hook input priority 0; arp operation request arp saddr ip 10.1.2.0/24 \
+      arp daddr ip 10.1.2.3-10.1.2.254 counter name garp; }; }
+     table ip6 w { counter adverts { }; chain c { type filter hook input priority 0; icmpv6 type nd-neighbor-advert \
+      ip6 daddr ff02::1 counter name adverts; }; }`,
+    )
+
+    const fresh = attach('fresh', '10.1.2.9', 'fd12::9')
+    t.equal(fresh.interfaces[2].mac, '0a:58:0a:01:02:09', 'the MAC says the address')
+    t.ok(witness.ping('10.1.2.9', { seconds: 1 }) && witness.ping('fd12::9', { seconds: 1 }))
+    t.same(heard(), [0, 0], 'an address that is new is told to nobody')
+    fresh.attachment.del()
+
+    const again = attach('again', '10.1.2.9', 'fd12::9')
+    t.ok(witness.ping('10.1.2.9', { seconds: 1 }) && witness.ping('fd12::9', { seconds: 1 }))
+    t.same(heard(), [0, 0], 'nor is one whose MAC is the same again')
+    again.attachment.del()
+
+    const other = attach('other', '10.1.2.10', 'fd12::9')
+    t.ok(heard()[1] > 0, 'an IPv6 address that comes back with another MAC is')
+    t.ok(witness.ping('fd12::9', { seconds: 1 }), 'and answers the first packet')
+    t.equal(host.ip('neigh', 'show', 'fd12::9')[0].lladdr, '0a:58:0a:01:02:0a', 'the host knows, too')
+    other.attachment.del()
+    t.same(host.ip('neigh', 'show', '10.1.2.10'), [], 'nothing is remembered of an address that keeps its MAC')
+    t.same(host.ip('neigh', 'show', 'fd12::9')[0].state, ['STALE'])
+
+    const [requests] = heard()
+    attach('given', '10.1.2.11', 'fd12::11', pod(), { runtimeConfig: { mac: '02:00:00:00:00:11' } })
+    t.ok(heard()[0] > requests, 'an IPv4 address with a MAC that was asked for is')
+    first.attachment.del()
+  },
+)
+
 t.test('routes have metric, table, scope, mtu and advmss; CHECK finds each', { skip }, async (t) => {
   const { host, pod } = topology(t)
   const container = pod()

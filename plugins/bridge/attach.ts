@@ -4,27 +4,22 @@ import type { Delegate } from '../../lib/cni/delegate.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { AddRequest } from '../../lib/cni/request.js'
 import type { Dns, Interface, Result } from '../../lib/cni/result.js'
-import { formatAddress } from '../../lib/ip/address.js'
+import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
 import { formatPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { type ContainerFile, inContainer } from '../../lib/netns/namespace.js'
 import type { Claim } from '../../lib/store/record.js'
 import type { Rollback } from '../../lib/store/rollback.js'
-import {
-  type Announcer,
-  announce,
-  awaitCarrier,
-  forgetNeighbours,
-  prepareAnnouncer,
-  rememberNeighbours,
-} from './announce.js'
+import { announce, awaitCarrier, prepareAnnouncer } from './announce.js'
 import type { Attached } from './attached.js'
 import { type BridgeConfig, type Settings, stateDirOf } from './config.js'
 import { type ContainerEnd, connect } from './connect.js'
 import { configure, setUpSysctls } from './container.js'
-import { isFixed } from './ensure-bridge.js'
+import { isFixed, isOurs } from './ensure-bridge.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
+import { isBound, macOf } from './mac.js'
+import { forgetNeighbours, rememberNeighbours } from './neighbours.js'
 import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
 import { addRules, plannedRules, removeRules } from './ruleset.js'
 
@@ -46,7 +41,7 @@ export interface Work {
 
 export function attach(work: Work): Result {
   const { request, settings, ipam, file, host, claim, steps } = work
-  const { bridge, pair, end, container, attached } = connect(work)
+  const { bridge, pair, end: born, container, attached } = connect(work)
 
   let leased: Result = {}
   if (ipam !== undefined) {
@@ -57,17 +52,14 @@ export function attach(work: Work): Result {
   const routes = [...(leased.routes ?? [])]
   if (settings.isDefaultGateway) routes.push(...missingDefaultRoutes(addresses, routes))
 
+  const owned = addresses.map(({ prefix }) => prefix.address)
+  const families = owned.map(({ family }) => family)
+  const end = { ...born, mac: settings.mac ?? macOf(owned) ?? born.mac }
   let gateway: Link | undefined
-  let announcer: Announcer | undefined
-  const families = addresses.map(({ prefix }) => prefix.address.family)
-  const prepare = () => prepareAnnouncer(end.name, families)
   if (ipam !== undefined) {
-    announcer = inContainer(file, () => {
-      setUpSysctls(end.name, families, settings.detectDuplicates)
-      // IPv6 would announce itself to every port when the link comes up, and again when told to: it is prepared then.
-      return families.includes(6) ? undefined : prepare()
-    })
-    configure(container, file, end, { addresses, routes, detectDuplicates: settings.detectDuplicates })
+    const { detectDuplicates } = settings
+    inContainer(file, () => setUpSysctls(end.name, families, detectDuplicates))
+    configure(container, file, born, { mac: end.mac, addresses, routes, detectDuplicates })
     if (settings.isGateway) {
       gateway = settings.port.vlan === 0 ? bridge : ensureVlanGateway(host, bridge, settings.port.vlan)
       ensureGateway(host, gateway, bridge, pair.index, addresses, settings)
@@ -80,6 +72,7 @@ export function attach(work: Work): Result {
     ...attached,
     gatewayLink: gateway?.name ?? '',
     addresses: addresses.map(({ prefix }) => formatPrefix(prefix)),
+    mac: end.mac,
     ...(rules === undefined ? {} : { rules }),
   }
   if (rules !== undefined) {
@@ -88,16 +81,25 @@ export function attach(work: Work): Result {
     addRules(request, recorded, stateDirOf(request.config))
   }
   if (settings.containerUp) awaitCarrier(host, pair.index)
-  const owned = addresses.map(({ prefix }) => prefix.address)
   // An IPv6 address is nobody's until its link's carrier is noticed.
-  if (owned.some(({ family }) => family === 6)) awaitCarrier(container, end.index)
-  if (ipam !== undefined) announce(announcer ?? inContainer(file, prepare), container, end, owned)
+  if (families.includes(6)) awaitCarrier(container, end.index)
   claim.write('ready', recorded) // before there are entries that only the record knows of
+  let mistaken: IpAddress[] = []
   if (gateway !== undefined) {
     const { index } = gateway
-    steps.push('the neighbour entries', () => forgetNeighbours(host, index, owned))
-    rememberNeighbours(host, index, end.mac, owned)
+    steps.push('the neighbour entries', () => forgetNeighbours(host, index, end.mac, owned))
+    mistaken = rememberNeighbours(host, index, end.mac, owned)
   }
+  // Of IPv6 addresses, which are seldom given away twice, the host knows what the containers of its own bridge know.
+  const knows = gateway !== undefined && isOurs(bridge)
+  const told = owned.filter((one) => mistaken.includes(one) || !(isBound(one, end.mac) || (knows && one.family === 6)))
+  if (told.length > 0)
+    announce(
+      inContainer(file, () => prepareAnnouncer(end.name, families)),
+      container,
+      end,
+      told,
+    )
   const interfaces = [entry(keepMac(host, bridge, pair)), entry(pair), { ...entry(end), sandbox: request.netns }]
   if (gateway !== undefined && gateway.index !== bridge.index) interfaces.push(entry(gateway))
 

@@ -12,6 +12,8 @@ export interface Attached {
   readonly gatewayLink: string
   /** The container's, with prefix length. */
   readonly addresses: readonly string[]
+  /** The container's; absent before it has addresses. */
+  readonly mac?: string
   /** Type of the IPAM plugin; `''` at layer 2. */
   readonly ipam: string
   /** Absent where there is nothing of it in the ruleset. */

@@ -55,7 +55,10 @@ class Node {
         .flatMap(({ addr_info }) => addr_info)
         .filter(({ local }) => !known.includes(local) && !local.startsWith('fe80:'))
         .map(({ local }) => `address ${local}`),
-      ...(neighbours as Json[]).map(({ dst }) => `neighbour ${dst}`),
+      // An IPv6 address that is nobody's any more is kept in mind, for its next container's sake.
+      ...(neighbours as Json[])
+        .filter(({ dst, state }) => !(dst.includes(':') && state.includes('STALE')))
+        .map(({ dst }) => `neighbour ${dst}`),
       ...files(this.directory).filter((path) => !/\/(lock|last_reserved_ip\.\d)$/.test(path)),
       ...pods.flatMap((pod) =>
         pod

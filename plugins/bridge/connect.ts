@@ -10,8 +10,8 @@ import type { Attached } from './attached.js'
 import { remove } from './detach.js'
 import { ensureBridge } from './ensure-bridge.js'
 import { belongsTo, hostLinkAlias, hostLinkName } from './identity.js'
+import { randomMac } from './mac.js'
 import { createPair } from './port.js'
-import { randomMac } from './random-mac.js'
 
 export interface Connected {
   readonly bridge: Link

@@ -32,6 +32,7 @@ export function setUpSysctls(ifName: string, families: readonly Family[], detect
 }
 
 export interface Wanted {
+  readonly mac: string
   readonly addresses: readonly Address[]
   readonly routes: readonly Route[]
   readonly detectDuplicates: boolean
@@ -41,15 +42,15 @@ export interface Wanted {
 export function configure(
   container: Netlink,
   file: ContainerFile,
-  { index, name }: ContainerEnd,
+  { index, name, mac: born }: ContainerEnd,
   wanted: Wanted,
 ): void {
-  const { addresses, routes, detectDuplicates } = wanted
+  const { mac, addresses, routes, detectDuplicates } = wanted
   const kernelRoutes = routes.map((route) => toKernelRoute(route, index, addresses))
   const first = addresses.map(({ prefix }) =>
     addAddress(index, { prefix, broadcast: broadcastOf(prefix), noDad: !detectDuplicates }, { exclusive: true }),
   )
-  const requests = [...first, ...changeLink(index, { up: true })]
+  const requests = [...first, ...changeLink(index, mac === born ? { up: true } : { mac, up: true })]
   const waits = detectDuplicates && addresses.some(({ prefix }) => prefix.address.family === 6)
   if (!waits) requests.push(...kernelRoutes.map(routeRequest))
   const failures = container.batch(requests)

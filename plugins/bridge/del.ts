@@ -8,8 +8,8 @@ import { attachmentKey, type Claim, claim } from '../../lib/store/record.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { warn } from '../../lib/sys/log.js'
 import { type Attached, placeOf } from './attached.js'
-import { type BridgeConfig, bridgeNameOf } from './config.js'
-import { detach, detachInside, forget } from './detach.js'
+import type { BridgeConfig } from './config.js'
+import { detach, detachInside } from './detach.js'
 import { removeRules, removeUnrecordedRules } from './ruleset.js'
 
 export function del(request: DelRequest<BridgeConfig>): void {
@@ -47,7 +47,6 @@ function remove(request: DelRequest<BridgeConfig>, record: Claim<Attached> | und
     const host = openHost()
     if (detach(host, key, attached) || (netns === '' && attached !== undefined)) return
     detachInside(host, key, netns, ifName)
-    if (attached === undefined) forget(host, bridgeNameOf(config), addressesIn(request))
   })
   // After the links: what a chained plugin's DEL has just removed is freed meanwhile, and the next one need not wait.
   attempt(`failed to remove ${ifName} from nftables`, () => {
@@ -64,13 +63,6 @@ function remove(request: DelRequest<BridgeConfig>, record: Claim<Attached> | und
   if (failures.length === 0) record?.remove()
   else record?.release()
   if (failures.length > 0) throw together(failures)
-}
-
-/** The addresses the previous result gives this interface. */
-function addressesIn({ prevResult, ifName }: DelRequest<BridgeConfig>): string[] {
-  return (prevResult?.ips ?? [])
-    .filter(({ interface: at }) => at !== undefined && prevResult?.interfaces?.[at]?.name === ifName)
-    .map(({ address }) => address)
 }
 
 /** The last failure's code: a delegate's own is the one a runtime may know. */

@@ -7,27 +7,27 @@ import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
 import { inContainerIfPresent } from '../../lib/netns/namespace.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { warn } from '../../lib/sys/log.js'
-import { forgetNeighbours } from './announce.js'
 import type { Attached } from './attached.js'
 import { belongsTo, hostLinkName, keyInAlias } from './identity.js'
+import { forgetNeighbours } from './neighbours.js'
 
 /** Deletes the pair and forgets the container's addresses. False where there was no pair. */
 export function detach(host: Netlink, key: string, attached: Attached | undefined): boolean {
   const names = attached === undefined ? [hostLinkName(key, 0), hostLinkName(key, 1)] : [attached.hostLink]
   const found = names.map((name) => host.links.find(name)).find((link) => link !== undefined && belongsTo(key, link))
   if (found !== undefined) remove(host, found)
-  if (attached !== undefined && attached.gatewayLink !== '') forget(host, attached.gatewayLink, attached.addresses)
+  if (attached !== undefined) forget(host, attached)
   return found !== undefined
 }
 
-/** Forgets the addresses on the link that is their gateway. */
-export function forget(host: Netlink, gatewayLink: string, addresses: readonly string[]): void {
+/** What the kernel has learned of others (no MAC in the record) it forgets by itself. */
+function forget(host: Netlink, { gatewayLink, addresses, mac }: Attached): void {
+  if (gatewayLink === '' || mac === undefined) return
   const known = addresses
     .map((text) => parsePrefix(text)?.address)
     .filter((address): address is IpAddress => address !== undefined)
-  if (known.length === 0) return
   const link = host.links.find(gatewayLink)
-  if (link !== undefined) forgetNeighbours(host, link.index, known)
+  if (link !== undefined) forgetNeighbours(host, link.index, mac, known)
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Rollback } from '../../lib/store/rollback.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { preferSysctl } from '../../lib/sysctl/sysctl.js'
 import type { Settings } from './config.js'
-import { randomMac } from './random-mac.js'
+import { randomMac } from './mac.js'
 
 /** Begins the alias of a bridge that we made. */
 const OURS = 'flatnet:'

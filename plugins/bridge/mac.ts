@@ -1,0 +1,27 @@
+/** The container's hardware address. */
+
+import type { IpAddress } from '../../lib/ip/address.js'
+import { formatMac } from '../../lib/ip/mac.js'
+import { randomBytes } from '../../lib/sys/process.js'
+
+/** A hardware address of nobody's: unicast, locally administered. */
+export function randomMac(): string {
+  const mac = randomBytes(6)
+  mac[0] = ((mac[0] as number) & 0xfc) | 0x02
+  return formatMac(mac)
+}
+
+/**
+ * The MAC that says its IPv4 address: `0a:58`, then the address's bytes. Whoever has the address next has the MAC too,
+ * so what others remember of the last one stays right, and nobody needs to be told. Undefined without IPv4: of 16 bytes
+ * none are sure to tell two containers of a segment apart.
+ */
+export function macOf(addresses: readonly IpAddress[]): string | undefined {
+  const first = addresses.find(({ family }) => family === 4)
+  return first === undefined ? undefined : formatMac(new Uint8Array([0x0a, 0x58, ...first.bytes]))
+}
+
+/** Whether the address has this MAC whoever has the address. */
+export function isBound(address: IpAddress, mac: string): boolean {
+  return macOf([address]) === mac
+}
