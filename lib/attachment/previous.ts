@@ -53,7 +53,9 @@ export function hostLink(host: Netlink, previous: Result): Link | undefined {
  */
 export function linkTowards(host: Netlink, address: IpAddress, known: readonly Link[] = []): Link | undefined {
   try {
-    const { link, type } = host.routes.get(address)
+    // An entry with several next hops names no link; a packet's route does.
+    const entry = host.routes.match(address)
+    const { link, type } = entry.link === undefined ? host.routes.get(address) : entry
     if (link === undefined || type !== 'unicast') return undefined
     return known.find(({ index }) => index === link) ?? host.links.find(link)
   } catch (error) {

@@ -150,6 +150,20 @@ t.test('routes are listed and looked up as ip route does', async (t) => {
     getRoute(ip('fd00:2::9')),
     HEADER,
   )
+  matchesRecorded(
+    t,
+    'ip route get fibmatch 10.244.2.9',
+    '240000001a000100dac80a6b00000000 022000000000000000300000080001000af40209',
+    getRoute(ip('10.244.2.9'), { entry: true }),
+    HEADER,
+  )
+  matchesRecorded(
+    t,
+    'ip -6 route get fibmatch fd00:2::9',
+    '300000001a000100dac80a6b00000000 0a800000000000000020000014000100fd000002000000000000000000000009',
+    getRoute(ip('fd00:2::9'), { entry: true }),
+    HEADER,
+  )
 })
 
 // ip route show table main proto 77

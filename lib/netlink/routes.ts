@@ -18,6 +18,7 @@ const HEADER = 12
 
 const RTNH_F_ONLINK = 4
 const RTM_F_LOOKUP_TABLE = 0x1000
+const RTM_F_FIB_MATCH = 0x2000
 
 export const TABLE_MAIN = 254
 export const TABLE_LOCAL = 255
@@ -236,7 +237,7 @@ export function listRoutes(family: Family, filter: RouteFilter): Request {
 }
 
 /** The route a packet to `address` would take; ENETUNREACH where there is none. */
-export function getRoute(address: IpAddress): Request {
+export function getRoute(address: IpAddress, { entry = false } = {}): Request {
   return {
     type: RTM_GETROUTE,
     flags: 0,
@@ -244,8 +245,8 @@ export function getRoute(address: IpAddress): Request {
     write(writer) {
       const { length } = hostPrefix(address)
       // IPv6 always names the table and refuses the flag.
-      const flags = address.family === 4 ? RTM_F_LOOKUP_TABLE : 0
-      writeHeader(writer, familyNumber(address.family), length, 0, 0, 0, 0, flags)
+      const table = address.family === 4 ? RTM_F_LOOKUP_TABLE : 0
+      writeHeader(writer, familyNumber(address.family), length, 0, 0, 0, 0, table | (entry ? RTM_F_FIB_MATCH : 0))
       routeAttributes.write(writer, { to: address })
     },
   }
@@ -305,5 +306,14 @@ export class Routes {
   /** The route a packet to `address` would take. Throws NetlinkError ENETUNREACH where there is none. */
   get(address: IpAddress): KnownRoute {
     return this.socket.get(getRoute(address), (message) => readRoute(message) as KnownRoute)
+  }
+
+  /**
+   * The entry of a table that such a packet's route comes from (Linux 4.13; an older one answers as to `get`). A source
+   * is not chosen for it: for IPv6 that means a look at the addresses of every link.
+   * Throws NetlinkError ENETUNREACH where there is none.
+   */
+  match(address: IpAddress): KnownRoute {
+    return this.socket.get(getRoute(address, { entry: true }), (message) => readRoute(message) as KnownRoute)
   }
 }

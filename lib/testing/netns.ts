@@ -40,7 +40,7 @@ export class Netns {
 
   /** A fresh namespace with `lo` up (containers: `loopback: false`), removed when `t` ends. */
   static create(t: Owner, name = 'ns', { loopback = true } = {}): Netns {
-    const netns = new Netns(`${name}-${randomBytes(3).toString('hex')}`)
+    const netns = new Netns(`${name}-${randomBytes(6).toString('hex')}`)
     mkdirSync('/run/netns', { recursive: true })
     closeSync(openSync(netns.path, 'w'))
     const made = spawnSync('unshare', [`--net=${netns.path}`, 'true'])

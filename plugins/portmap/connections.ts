@@ -7,6 +7,7 @@ import { messageOf } from '../../lib/cni/error.js'
 import type { Family, IpAddress } from '../../lib/ip/address.js'
 import { equalAddresses, isLoopback } from '../../lib/ip/address.js'
 import { type Connection, Conntrack, type Doomed } from '../../lib/netlink/conntrack/conntrack.js'
+import { glance, mentions } from '../../lib/netlink/conntrack/glance.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { type Exposed, type PortMapping, PROTOCOLS } from '../../lib/ruleset/host-ports-table.js'
@@ -22,20 +23,14 @@ const ASKED_AT_ONCE = 12
 export function forgetConnections(nft: Nftables, host: Netlink, exposed: Exposed, command: 'ADD' | 'DEL'): void {
   const conntrack = new Conntrack(nft.socket)
   try {
-    const jobs = exposed.families.flatMap(({ address, mappings }) =>
-      (['udp', 'sctp'] as const).map((protocol) => ({
-        address,
-        protocol,
-        mappings: mappings.filter((mapping) => mapping.protocol === protocol),
-      })),
-    )
-    if (jobs.every(({ mappings }) => mappings.length === 0) || conntrack.count() === 0) return
+    const jobs = promising(conntrack, jobsOf(exposed))
+    if (jobs.length === 0) return
     const doomed = doomedBy(host, jobs.filter(isSelectable), command)
     const selected = doomed.length <= ASKED_AT_ONCE && conntrack.forgetAll(doomed)
     const local = new Map<string, boolean>()
     for (const job of jobs) {
       const { address, protocol, mappings } = job
-      if (mappings.length === 0 || (selected && isSelectable(job))) continue
+      if (selected && isSelectable(job)) continue
       const stale = candidates(conntrack, address.family, PROTOCOLS[protocol], mappings).filter((connection) =>
         mappings.some((mapping) =>
           isConcerned(connection, mapping, address, command, (to) => isLocal(host, to, local)),
@@ -55,6 +50,29 @@ interface Job {
   readonly mappings: readonly PortMapping[]
 }
 
+function jobsOf({ families }: Exposed): Job[] {
+  return families
+    .flatMap(({ address, mappings }) =>
+      (['udp', 'sctp'] as const).map((protocol) => ({
+        address,
+        protocol,
+        mappings: mappings.filter((mapping) => mapping.protocol === protocol),
+      })),
+    )
+    .filter(({ mappings }) => mappings.length > 0)
+}
+
+/** Those there may be a connection for, as far as that can be told quickly. */
+function promising(conntrack: Conntrack, jobs: readonly Job[]): readonly Job[] {
+  const count = jobs.length === 0 ? 0 : conntrack.count()
+  if (count === 0) return []
+  const text = glance(count)
+  if (text === undefined) return jobs
+  return jobs.filter(({ address: { family }, protocol, mappings }) =>
+    mappings.some(({ hostPort }) => mentions(text, family, PROTOCOLS[protocol], hostPort)),
+  )
+}
+
 /**
  * Whether the kernel selects by these addresses what it is told to. Up to 6.18 at least it compares those of IPv6 the
  * wrong way round and takes all but the one (ctnetlink_filter_match_tuple(), net/netfilter/nf_conntrack_netlink.c).
@@ -65,17 +83,18 @@ function isSelectable({ address }: Job): boolean {
 
 /** By what the kernel can select: on ADD each local address with the port, on DEL the container. */
 function doomedBy(host: Netlink, jobs: readonly Job[], command: 'ADD' | 'DEL'): Doomed[] {
-  let local: IpAddress[] | undefined
+  const local: Partial<Record<Family, IpAddress[]>> = {}
   return jobs.flatMap(({ address, protocol, mappings }) =>
     mappings.flatMap(({ hostPort, containerPort, hostAddress }): Doomed[] => {
       const { family } = address
       const base = { family, protocol: PROTOCOLS[protocol], destinationPort: hostPort }
       if (command === 'DEL') return [{ ...base, answeredBy: { address, port: containerPort } }]
       if (hostAddress !== undefined) return [{ ...base, destination: hostAddress }]
-      local ??= host.addresses.list(0).map(({ prefix }) => prefix.address)
-      return local
-        .filter((one) => one.family === family && !(family === 6 && isLoopback(one)))
-        .map((destination) => ({ ...base, destination }))
+      local[family] ??= host.addresses
+        .list(0, family)
+        .map(({ prefix }) => prefix.address)
+        .filter((one) => !(family === 6 && isLoopback(one)))
+      return local[family].map((destination) => ({ ...base, destination }))
     }),
   )
 }
