@@ -1,6 +1,7 @@
 /** What a run prints and writes: TAP, a table, JSON and HTML. */
 
 import { writeFileSync } from 'node:fs'
+import type { Verdict } from './case.js'
 import { type Counts, countBy, type Outcome, VERDICTS, worst } from './outcome.js'
 import { UNTESTED } from './requirements.js'
 
@@ -26,8 +27,9 @@ export function summary(outcomes: readonly Outcome[], seconds: number): string[]
   add(countBy(outcomes, () => 'all'))
   const lines = table(rows)
   const byRequirement = [...countBy(outcomes, ({ requirement }) => requirement)]
-  const kept = byRequirement.filter(([, counts]) => worst(counts) === 'pass').length
-  lines.push('', `${byRequirement.length} requirements, ${kept} kept, in ${Math.round(seconds)} s`)
+  const having = (verdict: Verdict) => byRequirement.filter(([, counts]) => worst(counts) === verdict).length
+  const skipped = having('skipped') === 0 ? '' : `, ${having('skipped')} that could not be asked`
+  lines.push('', `${byRequirement.length} requirements, ${having('pass')} kept${skipped}, in ${Math.round(seconds)} s`)
   const notable = byRequirement.filter(([, counts]) => ['fail', 'waived'].includes(worst(counts)))
   if (notable.length > 0) {
     const marks = notable.map(([id, counts]) => {
