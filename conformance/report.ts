@@ -1,6 +1,7 @@
 /** What a run prints and writes: TAP, a table, JSON and HTML. */
 
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Verdict } from './case.js'
 import { type Counts, countBy, type Outcome, VERDICTS, worst } from './outcome.js'
 import { UNTESTED } from './requirements.js'
@@ -69,6 +70,7 @@ export interface Scorecard {
 export function writeScorecard(path: string, scorecard: Omit<Scorecard, 'untested'>): void {
   const whole: Scorecard = { ...scorecard, untested: UNTESTED }
   const base = path.replace(/\.(json|html)$/, '')
+  mkdirSync(dirname(base), { recursive: true })
   writeFileSync(`${base}.json`, `${JSON.stringify(whole, null, 1)}\n`)
   writeFileSync(`${base}.html`, page(whole))
 }

@@ -5,8 +5,8 @@
  * With FLATNET_LONG=1 the namespace tests try all of what they otherwise try a sample of. A file that has not ended
  * after 20 minutes hangs: on a quiet machine none takes two.
  *
- * Namespace tests run inside a network and a mount namespace made here, with empty /run/netns,
- * /run/flatnet, /var/lib/cni and /etc/cni, so that nothing they do reaches the machine. Without root
+ * Namespace tests run in two shares, each file by file inside a network and a mount namespace made here, with empty
+ * /run/netns, /run/flatnet, /var/lib/cni and /etc/cni, so that nothing they do reaches the machine. Without root
  * they run in a user namespace, where the kernel allows one.
  */
 
@@ -16,6 +16,9 @@ import { join } from 'node:path'
 import { Parser } from 'tap-parser'
 import { LONG } from '../lib/testing/long.js'
 import { installReference } from '../lib/testing/reference.js'
+
+/** Of the namespace tests, at a time: much of theirs is waiting for the kernel. */
+const SHARES = 2
 
 interface Counts {
   passed: number
@@ -117,7 +120,10 @@ if (which !== 'unit') {
   } else {
     installReference()
     const prefix = [...inside, 'sh', '-c', `${HIDE} ip link set lo up; exec "$@"`, 'sh']
-    add(await runTests(testFiles('build/js', true, substring), prefix, LONG ? 7200 : 1200, 1))
+    const files = testFiles('build/js', true, substring)
+    const shares = Array.from({ length: SHARES }, (_, at) => files.filter((_, file) => file % SHARES === at))
+    const counts = await Promise.all(shares.map((share) => runTests(share, prefix, LONG ? 7200 : 1200, 1)))
+    for (const one of counts) add(one)
   }
 }
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`)
