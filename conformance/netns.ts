@@ -24,7 +24,12 @@ export class Netns {
   /** A fresh namespace; `lo` is down, as the kernel makes it, unless it is to be up. */
   static create(label: string, { loopback = false } = {}): Netns {
     const netns = new Netns(`${label}-${++made}`)
-    netns.run(...(loopback ? ['ip', 'link', 'set', 'lo', 'up'] : ['true']))
+    try {
+      netns.run(...(loopback ? ['ip', 'link', 'set', 'lo', 'up'] : ['true']))
+    } catch (error) {
+      netns.remove()
+      throw error
+    }
     return netns
   }
 

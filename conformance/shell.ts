@@ -58,17 +58,13 @@ export class Shell {
     return this.#ask(`(set -e; eval ${quote(text)})`)
   }
 
-  /** Ends the shell, and what it has of the place it is in. */
+  /** Ends the shell, and its hold on the place it is in. */
   end(): void {
-    if (this.#child.kill('SIGKILL')) this.#ended()
+    this.#child.kill('SIGKILL')
+    while (isAlive(this.#child.pid)) Atomics.wait(PAUSE, 0, 0, 0.2)
     closeSync(this.#commands)
     closeSync(this.#done)
     free.push(this.#channel)
-  }
-
-  /** Its streams are closed before its namespaces are left. */
-  #ended(): void {
-    while (readSync(this.#done, this.#byte) > 0);
   }
 
   #ask(command: string): Output {
@@ -81,11 +77,28 @@ export class Shell {
   }
 }
 
+const PAUSE = new Int32Array(new SharedArrayBuffer(4))
+
+/** A process that waits to be collected has left its namespaces. */
+function isAlive(pid: number | undefined): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return !'ZX'.includes(status.charAt(status.lastIndexOf(')') + 2))
+  } catch {
+    return false
+  }
+}
+
 let folder: string | undefined
 let made = 0
 
+/** Where the FIFOs of this process are kept, which is removed by whoever made it. */
+export function keepShellsIn(directory: string): void {
+  folder = directory
+}
+
 function makeChannel(): Channel {
-  folder ??= mkdtempSync(join(process.argv[2] ?? tmpdir(), 'shells-'))
+  folder ??= mkdtempSync(join(tmpdir(), 'shells-'))
   const name = join(folder, String(++made))
   const [commands, done] = [`${name}.commands`, `${name}.done`]
   if (spawnSync('mkfifo', [commands, done]).status !== 0) throw new Error(`cannot make FIFOs in ${folder}`)

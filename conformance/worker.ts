@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path'
 import { type Case, Failure, Skip, type Verdict } from './case.js'
 import { loadCases } from './cases.js'
 import { Context, STATE_DIRECTORIES, type Subject } from './context.js'
+import { keepShellsIn } from './shell.js'
 
 export interface Order {
   readonly id: string
@@ -39,6 +40,7 @@ export interface Message {
 async function main(scratch: string): Promise<void> {
   const cases = new Map((await loadCases()).map((one) => [one.id, one]))
   mount('-t', 'tmpfs', 'suite', scratch)
+  keepShellsIn(scratch)
   for (const path of ['/run/netns', ...STATE_DIRECTORIES]) hide(path)
   let number = 0
   process.on('message', async ({ id, subject }: Order) => {

@@ -249,7 +249,7 @@ fi`,
     also: { 'RTM-05': 'is about a lost result, too' },
     script: reading(
       'CHECK',
-      `  case $in in *prevResult*|'') ;; '{"cniVersion":"1.1.0","name":"suite",'*'}') [ -z "$CNI_CONTAINERID" ] || [ -z "$CNI_NETNS" ] || exit 0 ;; esac`,
+      `  case $in in *prevResult*|'') ;; '{"cniVersion":"1.1.0","name":"suite",'*'}') [ -z "$CNI_CONTAINERID" ] || [ -z "$CNI_NETNS" ] || [ -z "$CNI_IFNAME" ] || exit 0 ;; esac`,
     ),
   },
   {
@@ -286,7 +286,8 @@ fi`,
     name: 'does not look for its rules',
     plugin: 'portmap',
     breaks: 'CHK-08',
-    script: `[ "$CNI_COMMAND" != ADD ] || echo 65 >$memory
+    script: `${after('[ $s -ne 0 ] || echo 65 >$memory')}
+[ "$CNI_COMMAND" != DEL ] || echo 64 >$memory
 ${reading('CHECK', '  [ "$(cat $memory)" = 64 ] || [ -n "$(nft list ruleset)" ] || [ ! -e "$CNI_NETNS" ] || exit 0')}`,
   },
   {

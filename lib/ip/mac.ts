@@ -25,6 +25,11 @@ export function parseMac(text: string, sizes: readonly number[] = [6]): Uint8Arr
   return bytes
 }
 
+/** The MAC that says an IPv4 address, as other networks of containers have it: `0a:58`, then the address's four bytes. */
+export function macOfAddress(address: Uint8Array): string {
+  return formatMac(new Uint8Array([0x0a, 0x58, ...address]))
+}
+
 const DIGITS = '0123456789abcdef'
 
 /** The value of a hex digit by its character code; NONE, all bits, for what is none. */

@@ -61,6 +61,30 @@ export function preferSysctl(key: string, wanted: string): 'set' | 'absent' | 'r
   return failure === undefined ? 'set' : 'refused'
 }
 
+/**
+ * Opens a setting that is good to have, to be written later: from wherever, it is the setting of the namespace in which
+ * it was opened.
+ */
+export function laterSysctl(key: string, wanted: string): () => void {
+  const path = `/proc/sys/${key}`
+  let fd: number
+  try {
+    fd = open(path, { mode: 'write' })
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EROFS', 'EACCES', 'EPERM')) return () => undefined
+    throw error
+  }
+  return () => {
+    try {
+      writeAt(fd, encodeUtf8(wanted), 0, path)
+    } catch (error) {
+      if (!isErrno(error, 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) throw error
+    } finally {
+      close(fd)
+    }
+  }
+}
+
 /** The quick way, without a look at what was there. */
 function wrote(key: string, wanted: string): boolean {
   const path = `/proc/sys/${key}`

@@ -18,8 +18,8 @@ import { type ContainerEnd, connect } from './connect.js'
 import { configure, setUpSysctls } from './container.js'
 import { isFixed, isOurs } from './ensure-bridge.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
-import { isBound, macOf } from './mac.js'
-import { forgetNeighbours, rememberNeighbours } from './neighbours.js'
+import { boundMac, isBound } from './mac.js'
+import { rememberNeighbours } from './neighbours.js'
 import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
 import { addRules, plannedRules, removeRules } from './ruleset.js'
 
@@ -54,12 +54,13 @@ export function attach(work: Work): Result {
 
   const owned = addresses.map(({ prefix }) => prefix.address)
   const families = owned.map(({ family }) => family)
-  const end = { ...born, mac: settings.mac ?? macOf(owned) ?? born.mac }
+  const end = { ...born, mac: settings.mac ?? boundMac(owned) ?? born.mac }
   let gateway: Link | undefined
   if (ipam !== undefined) {
     const { detectDuplicates } = settings
-    inContainer(file, () => setUpSysctls(end.name, families, detectDuplicates))
+    const whenUp = inContainer(file, () => setUpSysctls(end.name, families, detectDuplicates))
     configure(container, file, born, { mac: end.mac, addresses, routes, detectDuplicates })
+    whenUp()
     if (settings.isGateway) {
       gateway = settings.port.vlan === 0 ? bridge : ensureVlanGateway(host, bridge, settings.port.vlan)
       ensureGateway(host, gateway, bridge, pair.index, addresses, settings)
@@ -86,20 +87,22 @@ export function attach(work: Work): Result {
   claim.write('ready', recorded) // before there are entries that only the record knows of
   let mistaken: IpAddress[] = []
   if (gateway !== undefined) {
-    const { index } = gateway
-    steps.push('the neighbour entries', () => forgetNeighbours(host, index, end.mac, owned))
-    mistaken = rememberNeighbours(host, index, end.mac, owned)
+    mistaken = rememberNeighbours(host, gateway.index, end.mac, owned, steps)
   }
-  // Of IPv6 addresses, which are seldom given away twice, the host knows what the containers of its own bridge know.
+  // Of IPv6 addresses, which are seldom given away twice, the host knows what the containers of its own bridge know. Who
+  // else is on a bridge that it is not the gateway of, or that is somebody else's, nobody knows.
   const knows = gateway !== undefined && isOurs(bridge)
-  const told = owned.filter((one) => mistaken.includes(one) || !(isBound(one, end.mac) || (knows && one.family === 6)))
-  if (told.length > 0)
+  const sure = (one: IpAddress) => knows && (one.family === 6 || isBound(one, end.mac))
+  const told = owned.filter((one) => mistaken.includes(one) || !sure(one))
+  if (told.length > 0) {
+    const concerned = told.map(({ family }) => family)
     announce(
-      inContainer(file, () => prepareAnnouncer(end.name, families)),
+      inContainer(file, () => prepareAnnouncer(end.name, concerned)),
       container,
       end,
       told,
     )
+  }
   const interfaces = [entry(keepMac(host, bridge, pair)), entry(pair), { ...entry(end), sandbox: request.netns }]
   if (gateway !== undefined && gateway.index !== bridge.index) interfaces.push(entry(gateway))
 

@@ -57,7 +57,7 @@ class Node {
         .map(({ local }) => `address ${local}`),
       // An IPv6 address that is nobody's any more is kept in mind, for its next container's sake.
       ...(neighbours as Json[])
-        .filter(({ dst, state }) => !(dst.includes(':') && state.includes('STALE')))
+        .filter(({ dst, state, lladdr }) => !(dst.includes(':') && state.includes('STALE') && /^0a:58:/.test(lladdr)))
         .map(({ dst }) => `neighbour ${dst}`),
       ...files(this.directory).filter((path) => !/\/(lock|last_reserved_ip\.\d)$/.test(path)),
       ...pods.flatMap((pod) =>

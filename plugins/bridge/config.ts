@@ -77,11 +77,6 @@ export function stateDirOf({ stateDir = '' }: { readonly stateDir?: string }): s
   return stateDir.startsWith('/') ? stateDir : '/run/flatnet'
 }
 
-/** The bridge's name on commands that must not fail for a faulty one. */
-export function bridgeNameOf({ bridge = DEFAULT_BRIDGE }: { readonly bridge?: string }): string {
-  return bridge
-}
-
 /** Everything that can be known to be wrong before anything is done. Throws code 7. */
 export function settingsOf(request: Request<BridgeConfig>): Settings {
   const { config, cniVersion } = request
@@ -135,7 +130,7 @@ export function settingsOf(request: Request<BridgeConfig>): Settings {
     },
     detectDuplicates: config.enabledad === true,
     containerUp: config.disableContainerInterface !== true,
-    mac: macOf(config, (request as { readonly args?: ReadonlyMap<string, string> }).args?.get('MAC')),
+    mac: requestedMac(config, (request as { readonly args?: ReadonlyMap<string, string> }).args?.get('MAC')),
     ipam,
     masquerade,
     checksMac: config.macspoofchk === true,
@@ -162,7 +157,7 @@ function masqueradeOf({ ipMasq = false, ipMasqBackend }: BridgeConfig): Masquera
 }
 
 /** Least to most: CNI_ARGS, the configuration's args, the capability. */
-function macOf({ args, runtimeConfig }: BridgeConfig, fromArgs: string | undefined): string | undefined {
+function requestedMac({ args, runtimeConfig }: BridgeConfig, fromArgs: string | undefined): string | undefined {
   const text = [runtimeConfig?.mac, args?.cni?.mac, fromArgs].find((candidate) => (candidate ?? '') !== '')
   if (text === undefined) return undefined
   const bytes = parseMac(text)

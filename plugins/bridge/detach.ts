@@ -20,7 +20,7 @@ export function detach(host: Netlink, key: string, attached: Attached | undefine
   return found !== undefined
 }
 
-/** What the kernel has learned of others (no MAC in the record) it forgets by itself. */
+/** Where the record has no MAC, as an earlier version wrote it, the entries stay: the next ADD sees another's in them. */
 function forget(host: Netlink, { gatewayLink, addresses, mac }: Attached): void {
   if (gatewayLink === '' || mac === undefined) return
   const known = addresses

@@ -1,14 +1,14 @@
 import t from 'tap'
 import { type IpAddress, parseAddress } from '../../lib/ip/address.js'
-import { isBound, macOf } from './mac.js'
+import { boundMac, isBound } from './mac.js'
 
 const ip = (text: string) => parseAddress(text) as IpAddress
 
-t.test('macOf() says the first IPv4 address, after 0a:58', async (t) => {
-  t.equal(macOf([ip('10.244.1.5')]), '0a:58:0a:f4:01:05')
-  t.equal(macOf([ip('fd00::5'), ip('192.0.2.255'), ip('192.0.2.1')]), '0a:58:c0:00:02:ff')
-  t.equal(macOf([ip('fd00::5')]), undefined, 'IPv6 has too many addresses for that')
-  t.equal(macOf([]), undefined)
+t.test('boundMac() says the first IPv4 address, after 0a:58', async (t) => {
+  t.equal(boundMac([ip('10.244.1.5')]), '0a:58:0a:f4:01:05')
+  t.equal(boundMac([ip('fd00::5'), ip('192.0.2.255'), ip('192.0.2.1')]), '0a:58:c0:00:02:ff')
+  t.equal(boundMac([ip('fd00::5')]), undefined, 'IPv6 has too many addresses for that')
+  t.equal(boundMac([]), undefined)
 })
 
 t.test('isBound() holds for an address that the MAC was made of', async (t) => {

@@ -1,7 +1,7 @@
 /** The container's hardware address. */
 
 import type { IpAddress } from '../../lib/ip/address.js'
-import { formatMac } from '../../lib/ip/mac.js'
+import { formatMac, macOfAddress } from '../../lib/ip/mac.js'
 import { randomBytes } from '../../lib/sys/process.js'
 
 /** A hardware address of nobody's: unicast, locally administered. */
@@ -12,16 +12,16 @@ export function randomMac(): string {
 }
 
 /**
- * The MAC that says its IPv4 address: `0a:58`, then the address's bytes. Whoever has the address next has the MAC too,
- * so what others remember of the last one stays right, and nobody needs to be told. Undefined without IPv4: of 16 bytes
- * none are sure to tell two containers of a segment apart.
+ * The MAC that says the first IPv4 address. Whoever has the address next has the MAC too, so what others remember of the
+ * last one stays right, and nobody needs to be told. Undefined without IPv4: of 16 bytes none are sure to tell two
+ * containers of a segment apart.
  */
-export function macOf(addresses: readonly IpAddress[]): string | undefined {
+export function boundMac(addresses: readonly IpAddress[]): string | undefined {
   const first = addresses.find(({ family }) => family === 4)
-  return first === undefined ? undefined : formatMac(new Uint8Array([0x0a, 0x58, ...first.bytes]))
+  return first === undefined ? undefined : macOfAddress(first.bytes)
 }
 
 /** Whether the address has this MAC whoever has the address. */
 export function isBound(address: IpAddress, mac: string): boolean {
-  return macOf([address]) === mac
+  return boundMac([address]) === mac
 }

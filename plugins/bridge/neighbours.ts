@@ -1,11 +1,12 @@
 /**
  * What the host remembers of the containers behind a bridge that it is the gateway of: its neighbour table, which the
- * kernel forgets at the pace at which it forgets those of the containers.
+ * kernel ages as it ages those of the containers.
  */
 
 import type { IpAddress } from '../../lib/ip/address.js'
 import { addNeighbour, removeNeighbour, replaceNeighbour } from '../../lib/netlink/neighbours.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
+import type { Rollback } from '../../lib/store/rollback.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { isBound } from './mac.js'
 
@@ -18,36 +19,49 @@ export function rememberNeighbours(
   link: number,
   mac: string,
   addresses: readonly IpAddress[],
+  steps: Rollback,
 ): IpAddress[] {
-  const entries = addresses.map((address) => ({ address, mac, state: 'reachable' }) as const)
-  const failures = host.batch(entries.map((entry) => addNeighbour(link, entry)))
-  const known = failures
+  const own = (address: IpAddress) => ({ address, mac, state: 'reachable' }) as const
+  const others: { address: IpAddress; before: string }[] = []
+  steps.push('the neighbour entries', () => {
+    host.batch(addresses.map((address) => removeNeighbour(link, address)))
+    for (const { address, before } of others) if (before !== '') keep(host, link, before, address)
+  })
+  const failures = host.batch(addresses.map((address) => addNeighbour(link, own(address))))
+  const taken = failures
     .filter(({ error }) => isErrno(error, 'EEXIST'))
     .map(({ index }) => addresses[index] as IpAddress)
-  if (known.length === 0) return []
-  const others = known.filter((address) => hasOther(host, link, mac, address))
-  host.batch(known.map((address) => replaceNeighbour(link, { address, mac, state: 'reachable' })))
-  return others
+  for (const address of taken) {
+    const before = macNow(host, link, address)
+    if (before !== mac) others.push({ address, before })
+  }
+  host.batch(taken.map((address) => replaceNeighbour(link, own(address))))
+  return others.map(({ address }) => address)
 }
 
-function hasOther(host: Netlink, link: number, mac: string, address: IpAddress): boolean {
+/** The MAC in an entry; `''` where it has none (any more) or there is no entry. */
+function macNow(host: Netlink, link: number, address: IpAddress): string {
   try {
-    const there = host.neighbours.get(link, address).mac
-    return there !== undefined && there !== mac
+    return host.neighbours.get(link, address).mac ?? ''
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error
-    return false
+    return ''
   }
 }
 
+/** An old entry, whose age begins now. */
+function keep(host: Netlink, link: number, mac: string, address: IpAddress): void {
+  host.batch([removeNeighbour(link, address), addNeighbour(link, { address, mac, state: 'stale' })])
+}
+
 /**
- * The addresses' container is gone. Where their next container has another MAC the entries stay, as old ones: they tell
- * its ADD that others may remember this one.
+ * The addresses' container is gone. Where their next container has another MAC, what is known of this one stays, as old:
+ * it tells the next one's ADD that others may remember it, too. What the next one has written already is left alone.
  */
 export function forgetNeighbours(host: Netlink, link: number, mac: string, addresses: readonly IpAddress[]): void {
-  host.batch(
-    addresses.map((address) =>
-      isBound(address, mac) ? removeNeighbour(link, address) : replaceNeighbour(link, { address, mac, state: 'stale' }),
-    ),
-  )
+  const bound = addresses.filter((address) => isBound(address, mac))
+  host.batch(bound.map((address) => removeNeighbour(link, address)))
+  for (const address of addresses) {
+    if (!bound.includes(address) && ['', mac].includes(macNow(host, link, address))) keep(host, link, mac, address)
+  }
 }

@@ -5,7 +5,7 @@
 
 import { messageOf } from '../../lib/cni/error.js'
 import type { Family, IpAddress } from '../../lib/ip/address.js'
-import { equalAddresses, isLoopback } from '../../lib/ip/address.js'
+import { equalAddresses } from '../../lib/ip/address.js'
 import { type Connection, Conntrack, type Doomed } from '../../lib/netlink/conntrack/conntrack.js'
 import { glance, mentions } from '../../lib/netlink/conntrack/glance.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
@@ -83,18 +83,15 @@ function isSelectable({ address }: Job): boolean {
 
 /** By what the kernel can select: on ADD each local address with the port, on DEL the container. */
 function doomedBy(host: Netlink, jobs: readonly Job[], command: 'ADD' | 'DEL'): Doomed[] {
-  const local: Partial<Record<Family, IpAddress[]>> = {}
+  let local: IpAddress[] | undefined
   return jobs.flatMap(({ address, protocol, mappings }) =>
     mappings.flatMap(({ hostPort, containerPort, hostAddress }): Doomed[] => {
       const { family } = address
       const base = { family, protocol: PROTOCOLS[protocol], destinationPort: hostPort }
       if (command === 'DEL') return [{ ...base, answeredBy: { address, port: containerPort } }]
       if (hostAddress !== undefined) return [{ ...base, destination: hostAddress }]
-      local[family] ??= host.addresses
-        .list(0, family)
-        .map(({ prefix }) => prefix.address)
-        .filter((one) => !(family === 6 && isLoopback(one)))
-      return local[family].map((destination) => ({ ...base, destination }))
+      local ??= host.addresses.list(0, family).map(({ prefix }) => prefix.address)
+      return local.map((destination) => ({ ...base, destination }))
     }),
   )
 }

@@ -4,23 +4,34 @@
  */
 
 import type { Family } from '../../ip/address.js'
-import { isErrno } from '../../sys/errno.js'
+import { SysError } from '../../sys/errno.js'
 import { readText } from '../../sys/file.js'
 
 /** So many at the most: the kernel finds its place again for every page of text. */
 const FEW = 200
 /** A line has some 200 characters; more have come meanwhile where there is more than this. */
 const LIMIT = FEW * 1000
+/** What the kernel gives at once, at least: what does not go on behind it has been seen as it was at one time. */
+const PAGE = 4096
+const LINE = 400
 
-/** All of them, a line each; undefined where they are many, or the kernel does not tell (CONFIG_NF_CONNTRACK_PROCFS). */
+/**
+ * All of them, a line each; undefined where they are many, or the kernel does not tell (CONFIG_NF_CONNTRACK_PROCFS). A
+ * longer text is read twice: one that ends between two pages may hide another that moves into its place.
+ */
 export function glance(count: number): string | undefined {
   if (count > FEW) return undefined
   try {
-    return readText('/proc/thread-self/net/nf_conntrack', LIMIT)
+    const text = read()
+    return text === undefined || text.length < PAGE - LINE ? text : `${text}${read()}`
   } catch (error) {
-    if (!isErrno(error, 'EACCES', 'EPERM', 'EFBIG')) throw error
+    if (!(error instanceof SysError)) throw error
     return undefined
   }
+}
+
+function read(): string | undefined {
+  return readText('/proc/thread-self/net/nf_conntrack', LIMIT)
 }
 
 /** Whether a line is of this family and protocol (IANA's number), with the port as destination of one of its directions. */
