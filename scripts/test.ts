@@ -52,8 +52,6 @@ function privately(): string[] | undefined {
 const HIDE = ['/run/netns', '/run/flatnet', '/var/lib/cni', '/etc/cni']
   .map((path) => `mkdir -p ${path} 2>/dev/null; [ -d ${path} ] && mount -t tmpfs flatnet ${path};`)
   .join(' ')
-/** What tap writes down while it runs, for each share its own. */
-const OWN_TAP = `mkdir -p .tap; own=$(mktemp -d); cp -a .tap/. $own; mount -t tmpfs flatnet .tap; cp -a $own/. .tap; rm -rf $own;`
 
 async function runTests(files: string[], prefix: string[], timeout: number, jobs: number): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 }
@@ -121,7 +119,7 @@ if (which !== 'unit') {
     total.skipped++
   } else {
     installReference()
-    const prefix = [...inside, 'sh', '-c', `${HIDE} ${OWN_TAP} ip link set lo up; exec "$@"`, 'sh']
+    const prefix = [...inside, 'sh', '-c', `${HIDE} ip link set lo up; exec "$@"`, 'sh']
     const files = testFiles('build/js', true, substring)
     const shares = Array.from({ length: SHARES }, (_, at) => files.filter((_, file) => file % SHARES === at))
     const counts = await Promise.all(shares.map((share) => runTests(share, prefix, LONG ? 7200 : 1200, 1)))
