@@ -89,7 +89,7 @@ conformance: $(if $(filter bin,$(BIN)),build) build/js/.tests ## The specificati
 conformance-mutants: build build/js/.tests ## Plugins that break one requirement each: is each caught? (ARGS=ENV picks)
 	@$(NODE) build/js/conformance/mutants/main.js bin $(ARGS)
 
-conformance-scorecard: build build/js/.tests ## docs/conformance.md: ours and the reference plugins side by side (half an hour)
+conformance-scorecard: build build/js/.tests ## docs/conformance.md: ours and the reference plugins side by side (a quarter of an hour)
 	@conformance/scorecard.sh
 
 conformance-package: $(if $(filter bin,$(BIN)),build) node_modules/.package-lock.json ## The suite packed, and run by npx in an empty folder (BIN=, ARGS=)
