@@ -106,6 +106,6 @@ function makeChannel(): Channel {
 }
 
 /** A word of the shell's. */
-export function quote(text: string): string {
+function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }
