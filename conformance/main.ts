@@ -21,7 +21,7 @@ const options = await yargs(hideBin(process.argv))
     default: 'interop' as const,
     describe: 'spec: without what only libraries and runtimes ask for',
   })
-  .option('waivers', { type: 'string', describe: 'known deviations: a JSON file, or reference' })
+  .option('waivers', { type: 'string', describe: 'known deviations: a JSON file, reference or reference-1.1.1' })
   .option('report', { type: 'string', describe: 'scorecard to write: *.json; *.html is written beside it' })
   .option('jobs', { type: 'number', describe: 'cases at a time; default the number of processors' })
   .option('list', { type: 'boolean', default: false, describe: 'list the cases, and what cannot be tested' })

@@ -16,7 +16,7 @@ run() { # NAME DIRECTORY OPTION...
 columns=
 run flatnet bin --strict
 run v1.9.1 build/reference/v1.9.1 "--plugin $plugins --waivers reference"
-run Debian-1.1.1 /usr/lib/cni "--plugin $plugins --waivers reference"
+run Debian-1.1.1 /usr/lib/cni "--plugin $plugins --waivers reference-1.1.1"
 sed '/^<!-- made by/q' "$page" >"$out/page.md"
 node $tool/scorecard.js $columns >>"$out/page.md"
 mv "$out/page.md" "$page"

@@ -43,6 +43,8 @@ const AREAS: Record<string, string> = {
 /** The page, without the text around it. */
 export function scorecard(columns: readonly Column[]): string {
   return [
+    `Run on ${[...new Set(columns.map(({ report }) => report.date))].join(', ')}.`,
+    '',
     '## By set of plugins',
     '',
     'Points are cases at a version of a plugin. A requirement is kept where none of its points fails or is waived.',

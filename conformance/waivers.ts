@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { requirementOf } from './case.js'
 import type { Json } from './json.js'
-import { REFERENCE } from './waivers-reference.js'
+import { REFERENCE, REFERENCE_1_1_1 } from './waivers-reference.js'
 
 export interface Waiver {
   /** A case or a requirement. */
@@ -13,9 +13,16 @@ export interface Waiver {
   readonly reason: string
 }
 
-/** `reference`, or a file with a JSON list of waivers. Throws where the file has none. */
+/** The lists that come with the suite, by the name that `--waivers` takes. */
+const LISTS: ReadonlyMap<string, readonly Waiver[]> = new Map([
+  ['reference', REFERENCE],
+  ['reference-1.1.1', REFERENCE_1_1_1],
+])
+
+/** One of the lists above, or a file with a JSON list of waivers. Throws where the file has none. */
 export function readWaivers(name: string): readonly Waiver[] {
-  if (name === 'reference') return REFERENCE
+  const known = LISTS.get(name)
+  if (known !== undefined) return known
   const list = JSON.parse(readFileSync(name, 'utf8'))
   if (!Array.isArray(list)) throw new Error(`${name}: a list of waivers is expected`)
   for (const waiver of list) {
