@@ -46,7 +46,7 @@ export function requireSysctl(key: string, wanted: string): boolean {
     `cannot set sysctl ${key} to ${wanted}: ${failure}`,
     actual === undefined
       ? 'the running kernel has no such setting (is IPv6 disabled on its command line?)'
-      : `it is ${actual}; set it from outside (sysctl -w ${key.split('/').join('/')}=${wanted}), or make /proc/sys writable here`,
+      : `it is ${actual}; set it from outside (sysctl -w ${key}=${wanted}), or make /proc/sys writable here`,
   )
 }
 
@@ -55,7 +55,7 @@ export function requireSysctl(key: string, wanted: string): boolean {
  * `refused` where it differs and cannot be written.
  */
 export function preferSysctl(key: string, wanted: string): 'set' | 'absent' | 'refused' {
-  if (wrote(key, wanted)) return 'set'
+  if (laterSysctl(key, wanted)()) return 'set'
   const { actual, failure } = set(key, wanted)
   if (actual === undefined) return 'absent'
   return failure === undefined ? 'set' : 'refused'
@@ -63,46 +63,27 @@ export function preferSysctl(key: string, wanted: string): 'set' | 'absent' | 'r
 
 /**
  * Opens a setting that is good to have, to be written later: from wherever, it is the setting of the namespace in which
- * it was opened.
+ * it was opened. What it returns writes it, once, without a look at what was there: false where that is impossible.
  */
-export function laterSysctl(key: string, wanted: string): () => void {
+export function laterSysctl(key: string, wanted: string): () => boolean {
   const path = `/proc/sys/${key}`
   let fd: number
   try {
     fd = open(path, { mode: 'write' })
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EROFS', 'EACCES', 'EPERM')) return () => undefined
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EROFS', 'EACCES', 'EPERM')) return () => false
     throw error
   }
   return () => {
     try {
       writeAt(fd, encodeUtf8(wanted), 0, path)
+      return true
     } catch (error) {
-      if (!isErrno(error, 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) throw error
+      if (isErrno(error, 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) return false
+      throw error
     } finally {
       close(fd)
     }
-  }
-}
-
-/** The quick way, without a look at what was there. */
-function wrote(key: string, wanted: string): boolean {
-  const path = `/proc/sys/${key}`
-  let fd: number
-  try {
-    fd = open(path, { mode: 'write' })
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EROFS', 'EACCES', 'EPERM')) return false
-    throw error
-  }
-  try {
-    writeAt(fd, encodeUtf8(wanted), 0, path)
-    return true
-  } catch (error) {
-    if (isErrno(error, 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) return false
-    throw error
-  } finally {
-    close(fd)
   }
 }
 
