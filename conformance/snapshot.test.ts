@@ -24,3 +24,8 @@ t.test('a difference is what went and what came, without what is excepted', asyn
   t.equal(showDifference(found), '- host route a\n+ file /x\n+ host route c')
   t.ok(isEmpty(difference(before, after, ['host route *', 'file *'])))
 })
+
+t.test('a line that is there once more or less is a difference', async (t) => {
+  t.strictSame(difference(['r'], ['r', 'r']), { gone: [], come: ['r'] })
+  t.strictSame(difference(['r', 'r', 'r'], ['r']), { gone: ['r', 'r'], come: [] })
+})

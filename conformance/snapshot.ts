@@ -52,9 +52,15 @@ export function takeSnapshot(namespaces: Record<string, Netns>, directories: rea
 /** What is gone from `before` and what has come; lines that match a pattern (`*` for anything) do not count. */
 export function difference(before: Snapshot, after: Snapshot, except: readonly string[] = []): Difference {
   const excepted = (line: string) => except.some((pattern) => matches(pattern, line))
+  // What is there twice is not what is there once.
   const minus = (a: Snapshot, b: Snapshot) => {
-    const rest = new Set(b)
-    return a.filter((line) => !rest.has(line) && !excepted(line))
+    const rest = new Map<string, number>()
+    for (const line of b) rest.set(line, (rest.get(line) ?? 0) + 1)
+    return a.filter((line) => {
+      const left = rest.get(line) ?? 0
+      rest.set(line, left - 1)
+      return left <= 0 && !excepted(line)
+    })
   }
   return { gone: minus(before, after), come: minus(after, before) }
 }
