@@ -28,6 +28,9 @@ rule show
 done
 echo '@@ fdb'; bridge -j fdb show 2>/dev/null
 echo '@@ nft'; nft -j list ruleset 2>/dev/null
+for f in ip ip6; do read -r t 2>/dev/null </proc/net/\${f}_tables_names || continue
+  echo "@@ \${f}tables"; \${f}tables-legacy-save 2>/dev/null || \${f}tables-save 2>/dev/null
+done
 echo '@@ qdisc'; q=$(tc qdisc show 2>/dev/null); echo "$q"
 case $q in *'qdisc ingress'*|*'qdisc clsact'*|*'qdisc htb'*|*'qdisc prio'*) echo '@@ filter'
 for l in $(echo "$q" | sed -n 's/^qdisc \\(ingress\\|clsact\\|htb\\|prio\\) .* dev \\([^ ]*\\).*/\\2/p' | sort -u); do
@@ -116,6 +119,9 @@ function sectionLines(name: string, body: string): string[] {
         .map((object) => `fdb ${flat(object)}`)
     case 'nft':
       return JSON.parse(body).nftables.flatMap(nftLine)
+    case 'iptables':
+    case 'ip6tables':
+      return legacyLines(name, body)
     case 'qdisc':
       return body.split('\n').flatMap(qdiscLine)
     default:
@@ -166,6 +172,16 @@ function linkLines(link: Json): string[] {
 function nftLine(entry: Json): string[] {
   const [kind, object] = Object.entries(entry)[0] as [string, Json]
   return kind === 'metainfo' ? [] : [`nft ${kind} ${flat(withoutCounts(object))}`]
+}
+
+/** Rules, chains and policies of the old tables, which nft does not list; empty tables are no state of anyone's. */
+export function legacyLines(program: string, body: string): string[] {
+  let table = ''
+  return body.split('\n').flatMap((line) => {
+    if (line.startsWith('*')) table = line.slice(1).trim()
+    const plain = line.replace(/^\[\d+:\d+\] | \[\d+:\d+\]$/g, '').trim()
+    return /^(-A|:)/.test(plain) && !/^:\S+ ACCEPT$/.test(plain) ? [`${program} ${table} ${plain}`] : []
+  })
 }
 
 function withoutCounts(value: Json): Json {
