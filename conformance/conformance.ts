@@ -1,7 +1,7 @@
 /** A whole run: which plugins, which cases, how it went. */
 
 import { accessSync, constants, readdirSync } from 'node:fs'
-import { availableParallelism, release } from 'node:os'
+import { release } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { callNow, invocation } from './call.js'
 import type { Case } from './case.js'
@@ -14,7 +14,7 @@ import { PLUGINS } from './plugins.js'
 import { startProgress } from './progress.js'
 import { summary, tapLines, writeScorecard } from './report.js'
 import { UNTESTED } from './requirements.js'
-import { isRoot, runPoints } from './run.js'
+import { isRoot, jobsOf, runPoints } from './run.js'
 import { VERSIONS } from './version.js'
 import { readWaivers } from './waivers.js'
 
@@ -38,19 +38,18 @@ export async function conformance(options: Options): Promise<number> {
     return 0
   }
   if (options.bin === '') throw new Error('--bin DIR is missing: the directory with the executables')
+  const jobs = jobsOf(options.jobs)
   const bin = resolve(options.bin)
-  const cases = all
-    .filter(({ level }) => options.profile === 'interop' || level !== 'DF')
-    .filter(({ id }) => options.only.length === 0 || options.only.some((start) => id.startsWith(start)))
-  if (cases.length === 0) throw new Error(`no case is called ${options.only.join(' or ')}: --list has them all`)
+  const cases = pick(all, options)
   const candidates = choose(bin, options.plugins).map((plugin) => ({ plugin, versions: advertised(bin, plugin) }))
   const waivers = options.waivers === undefined ? [] : readWaivers(options.waivers)
   const points = plan(cases, candidates, { missing: missingFeatures(), root: isRoot })
+  if (points.length === 0) throw new Error('nothing to run: none of these cases is for any of these plugins')
   const outcomes: Outcome[] = []
   const begin = performance.now()
   const progress = startProgress(points.length)
   console.log(`TAP version 14\n1..${points.length}`)
-  await runPoints(points, bin, options.jobs ?? availableParallelism(), (point, report) => {
+  await runPoints(points, bin, jobs, (point, report) => {
     const outcome = outcomeOf(point, report, waivers)
     outcomes.push(outcome)
     progress.clear()
@@ -66,7 +65,16 @@ export async function conformance(options: Options): Promise<number> {
     const facts = { bin, date: new Date().toISOString().slice(0, 10), kernel: release(), seconds: Math.round(seconds) }
     writeScorecard(options.report, { ...facts, plugins, outcomes })
   }
+  const unknown = points.length - outcomes.length
+  if (unknown > 0) throw new Error(`of ${unknown} of ${points.length} cases nothing is known`)
   return hasFailed(outcomes, options.strict) ? 1 : 0
+}
+
+function pick(all: readonly Case[], { profile, only }: Pick<Options, 'profile' | 'only'>): Case[] {
+  const cases = all.filter(({ level }) => profile === 'interop' || level !== 'DF')
+  const none = only.filter((start) => !cases.some(({ id }) => id.startsWith(start)))
+  if (none.length > 0) throw new Error(`no case is called ${none.join(' or ')}: --list has them all`)
+  return only.length === 0 ? cases : cases.filter(({ id }) => only.some((start) => id.startsWith(start)))
 }
 
 function list(cases: readonly Case[]): void {

@@ -2,16 +2,13 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Point } from './plan.js'
 import type { Message, Order, Report } from './worker.js'
 
 const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url))
-
-/** Bytes beyond which a worker is replaced: the kernel copies the table of its pages for every process it starts. */
-const LARGE = 160 << 20
 
 export const isRoot = process.getuid?.() === 0
 
@@ -25,6 +22,13 @@ export function privately(): string[] {
   return command
 }
 
+/** How many cases at a time: what was asked for, or as many as there are processors. */
+export function jobsOf(asked: number | undefined): number {
+  const jobs = asked ?? availableParallelism()
+  if (!Number.isInteger(jobs) || jobs < 1) throw new Error('--jobs is a whole number, at least 1')
+  return jobs
+}
+
 /** `each` is called once for every point, in the order in which they end. */
 export async function runPoints(
   points: readonly Point[],
@@ -36,10 +40,12 @@ export async function runPoints(
   const busy = points.filter((point) => point.case.idle !== true)
   const idle = points.filter((point) => point.case.idle === true)
   const queues = [...Array.from({ length: Math.min(jobs, busy.length) }, () => busy), idle]
-  const prefix = privately()
   try {
+    const prefix = privately()
     await Promise.all(queues.map((queue, i) => serve(queue, join(scratch, String(i)), prefix, bin, each)))
   } finally {
+    // What the others have not begun is not begun any more where one cannot go on.
+    for (const queue of queues) queue.length = 0
     rmSync(scratch, { recursive: true, force: true })
   }
 }
@@ -58,16 +64,15 @@ async function serve(
       each(point, { verdict: 'skipped', reason: point.skipped, milliseconds: 0 })
       continue
     }
-    worker ??= await startWorker(prefix, scratch)
-    const { report, resident } = await run(worker, point, bin)
-    if (worker.exitCode !== null || worker.signalCode !== null) worker = undefined
-    else if (resident > LARGE) {
-      worker.disconnect()
+    if (worker === undefined || hasEnded(worker)) worker = await startWorker(prefix, scratch)
+    const { report, spent } = await ask(worker, point, bin)
+    if (spent) {
+      if (worker.connected) worker.disconnect()
       worker = undefined
     }
     each(point, report)
   }
-  worker?.disconnect()
+  if (worker?.connected === true) worker.disconnect()
 }
 
 async function startWorker(prefix: readonly string[], scratch: string): Promise<ChildProcess> {
@@ -75,14 +80,17 @@ async function startWorker(prefix: readonly string[], scratch: string): Promise<
   const worker = spawn(prefix[0] ?? '', command, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   await new Promise<void>((resolve, reject) => {
     worker.once('message', () => resolve())
-    worker.once('exit', (code) => reject(new Error(`a worker ended with status ${code} before its first case`)))
+    worker.once('error', reject)
+    worker.once('exit', (...how) => reject(new Error(`a worker ended with ${ending(...how)} before its first case`)))
   })
   worker.removeAllListeners('exit')
   return worker
 }
 
-function run(worker: ChildProcess, point: Point, bin: string): Promise<Message> {
+/** Has a worker run a point's case; one that ends without an answer has failed it. */
+export function ask(worker: ChildProcess, point: Point, bin: string): Promise<Message> {
   const seconds = point.case.timeout ?? 300
+  const begin = performance.now()
   const order: Order = {
     id: point.case.id,
     subject: {
@@ -93,15 +101,33 @@ function run(worker: ChildProcess, point: Point, bin: string): Promise<Message> 
     },
   }
   return new Promise((resolve) => {
-    const late: Report = { verdict: 'fail', reason: `not done within ${seconds} s`, milliseconds: seconds * 1000 }
-    const ended = () => resolve({ report: late, resident: 0 })
-    const timer = setTimeout(() => worker.kill('SIGKILL'), seconds * 1000)
-    worker.once('exit', ended)
-    worker.once('message', (message: Message) => {
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      worker.kill('SIGKILL')
+    }, seconds * 1000)
+    const answered = (message: Message) => {
       clearTimeout(timer)
-      worker.off('exit', ended)
+      worker.off('exit', ended).off('message', answered)
       resolve(message)
-    })
-    worker.send(order)
+    }
+    const ended = (...how: Ending) => {
+      const reason = isLate ? `not done within ${seconds} s` : `the worker ended with ${ending(...how)}`
+      const milliseconds = Math.round(performance.now() - begin)
+      answered({ report: { verdict: 'fail', reason, milliseconds }, spent: true })
+    }
+    worker.on('exit', ended).on('message', answered)
+    // That the order does not arrive is told by the worker's end.
+    worker.send(order, () => undefined)
   })
+}
+
+type Ending = [status: number | null, signal: NodeJS.Signals | null]
+
+function ending(status: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `status ${status}` : `signal ${signal}`
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
 }

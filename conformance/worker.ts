@@ -32,9 +32,12 @@ export interface Report {
 /** What a worker says of a case, and of itself. */
 export interface Message {
   readonly report: Report
-  /** Bytes of memory. */
-  readonly resident: number
+  /** It is to run no other case. */
+  readonly spent: boolean
 }
+
+/** Bytes beyond which a worker is replaced: the kernel copies the table of its pages for every process it starts. */
+const LARGE = 160 << 20
 
 /** Argument: a directory to keep files in, not shared with other workers. */
 async function main(scratch: string): Promise<void> {
@@ -43,15 +46,26 @@ async function main(scratch: string): Promise<void> {
   keepShellsIn(scratch)
   for (const path of ['/run/netns', ...STATE_DIRECTORIES]) hide(path)
   let number = 0
+  let isBusy = false
+  const answer = (report: Report, spent: boolean) => {
+    if (!isBusy) return
+    isBusy = false
+    const message: Message = { report, spent }
+    process.send?.(message)
+  }
+  // A promise nobody waits for: it may be of the case that runs, and nobody knows what it has left.
+  process.on('uncaughtException', (error) => {
+    if (!isBusy) throw error
+    answer({ verdict: 'fail', reason: broken(error), milliseconds: 0 }, true)
+  })
   process.on('message', async ({ id, subject }: Order) => {
-    for (const path of subject.plugin.state ?? []) hide(path)
+    isBusy = true
     const one = cases.get(id)
     const report: Report =
       one === undefined
         ? { verdict: 'fail', reason: `no case ${id}`, milliseconds: 0 }
         : await runCase(one, subject, join(scratch, String(++number)))
-    const message: Message = { report, resident: process.memoryUsage.rss() }
-    process.send?.(message)
+    answer(report, process.memoryUsage.rss() > LARGE)
   })
   process.on('disconnect', () => process.exit(0))
   process.send?.('ready')
@@ -64,21 +78,26 @@ export async function runCase(one: Case, subject: Subject, directory: string): P
     ...(reason === undefined ? {} : { reason }),
     milliseconds: Math.round(performance.now() - begin),
   })
-  for (const path of [...STATE_DIRECTORIES, ...(subject.plugin.state ?? [])]) empty(path)
-  mkdirSync(directory, { recursive: true })
   let context: Context | undefined
   try {
+    for (const path of subject.plugin.state ?? []) hide(path)
+    for (const path of [...STATE_DIRECTORIES, ...(subject.plugin.state ?? [])]) empty(path)
+    mkdirSync(directory, { recursive: true })
     context = new Context(subject, directory)
     await one.run(context)
     return report('pass')
   } catch (error) {
     if (error instanceof Skip) return report('skipped', error.message)
     if (error instanceof Failure) return report('fail', error.message)
-    return report('fail', `the case broke: ${error instanceof Error ? error.stack : error}`)
+    return report('fail', broken(error))
   } finally {
     context?.end()
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+function broken(error: unknown): string {
+  return `the case broke: ${error instanceof Error ? error.stack : error}`
 }
 
 function empty(path: string): void {
