@@ -4,14 +4,32 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { check } from './assert.js'
 import { Attachment, type AttachmentOptions } from './attachment.js'
-import { type Answer, type CallOptions, type Command, callLater, callNow, invocation, type Running } from './call.js'
+import {
+  type Answer,
+  type CallOptions,
+  type Command,
+  callLater,
+  callNow,
+  type Invocation,
+  invocation,
+  type Running,
+} from './call.js'
 import { Skip } from './case.js'
 import type { Descriptor } from './descriptor.js'
 import { Fake } from './fake.js'
 import { isObject, type Json, merge } from './json.js'
+import { writtenLines } from './machine.js'
 import { Netns } from './netns.js'
 import { shape } from './shapes.js'
-import { difference, isEmpty, type Snapshot, showDifference, takeSnapshot } from './snapshot.js'
+import {
+  type Difference,
+  difference,
+  isEmpty,
+  type Snapshot,
+  showDifference,
+  takeSnapshot,
+  untilEmpty,
+} from './snapshot.js'
 import { atLeast } from './version.js'
 
 export interface Subject {
@@ -42,6 +60,8 @@ export class Context {
   readonly #namespaces: Record<string, Netns> = {}
   readonly #cleanups: (() => void)[] = []
   readonly #networks = new Map<string, number>()
+  /** Of networks there were calls for. */
+  readonly #names = new Set<string>()
   #container: Netns | undefined
   #attachments = 0
 
@@ -131,12 +151,18 @@ export class Context {
 
   /** One call; the answer whatever it is. Without options all of the environment but CNI_PATH is empty. */
   call(command: string, options: CallOptions = {}): Answer {
-    return callNow(invocation(command, this.executable, this.host, { path: this.path, ...options }))
+    return callNow(this.#invocation(command, options))
   }
 
   /** Starts a call. */
   start(command: string, options: CallOptions = {}): Running {
-    return callLater(invocation(command, this.executable, this.host, { path: this.path, ...options }))
+    return callLater(this.#invocation(command, options))
+  }
+
+  #invocation(command: string, options: CallOptions): Invocation {
+    const name = options.config?.name
+    if (typeof name === 'string') this.#names.add(name)
+    return invocation(command, this.executable, this.host, { path: this.path, ...options })
   }
 
   /**
@@ -149,25 +175,44 @@ export class Context {
     return new Attachment(this, n, { containerId: `c${n}`, ...options, netns })
   }
 
-  /** SNAP: host, containers, and state directories. */
+  /** SNAP: host, containers, state directories, and what is written to others. */
   snapshot(): Snapshot {
     const there = Object.entries(this.#namespaces).filter(([, netns]) => existsSync(netns.path))
-    return takeSnapshot(Object.fromEntries(there), this.stateDirectories)
+    return takeSnapshot(Object.fromEntries(there), this.stateDirectories, writtenLines())
   }
 
   get stateDirectories(): readonly string[] {
     return [...new Set([...STATE_DIRECTORIES, ...(this.plugin.state ?? [])])]
   }
 
+  /**
+   * What `look` finds. Where a namespace of the case is gone it looks again for some time: the kernel takes its links
+   * away, and what they held of others, when the last process has left it.
+   */
+  settled(look: () => Difference): Difference {
+    const isGone = Object.values(this.#namespaces).some((netns) => netns.isUnmounted)
+    return untilEmpty(look, isGone ? 5 : 0)
+  }
+
   /** Fails where anything differs from `before`. */
   unchanged(before: Snapshot, what: string, except: readonly string[] = []): void {
-    const changes = difference(before, this.snapshot(), except)
+    const changes = this.settled(() => difference(before, this.snapshot(), except))
     check(isEmpty(changes), `${what}, but there is a difference:\n${showDifference(changes)}`)
   }
 
-  /** Fails where more than the descriptor's leftovers differ from `before`; directories do not count. */
+  /**
+   * Directories that a plugin makes once and may leave, as `unchanged` excepts them: that of its state, in it one of its
+   * own or a network's, and another in that. One with any other name may be an attachment's.
+   */
+  get lastingDirectories(): string[] {
+    const names = [...this.#names, this.plugin.type]
+    const below = names.flatMap((name) => [`/${name}`, ...names.map((inner) => `/${name}/${inner}`)])
+    return this.stateDirectories.flatMap((path) => ['', ...below].map((name) => `dir ${path}${name} *`))
+  }
+
+  /** Fails where more than the descriptor's leftovers and lasting directories differ from `before`. */
   noResidue(before: Snapshot, what = 'after DEL all is as before ADD', except: readonly string[] = []): void {
-    this.unchanged(before, what, ['dir *', ...(this.plugin.leaves ?? []), ...except])
+    this.unchanged(before, what, [...this.lastingDirectories, ...(this.plugin.leaves ?? []), ...except])
   }
 
   /** Whether the version of this point is at least that. */

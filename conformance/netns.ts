@@ -49,6 +49,10 @@ export class Netns {
     return this.#succeeded(text, this.#inside().script(text))
   }
 
+  get isUnmounted(): boolean {
+    return this.#shell === undefined
+  }
+
   #inside(): Shell {
     if (this.#shell === undefined) throw new Error(`${this.name} has been unmounted`)
     return this.#shell

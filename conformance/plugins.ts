@@ -69,7 +69,7 @@ export const PLUGINS: readonly Descriptor[] = [
       'file */lock *',
       'file /var/lib/cni/networks/.flatnet/*',
     ],
-    state: ['/var/lib/cni/networks'],
+    state: ['/var/lib/cni/networks', '/var/lib/cni/networks/.flatnet'],
     stateKey: 'ipam.dataDir',
     roundRobin: true,
   },

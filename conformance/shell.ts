@@ -61,7 +61,7 @@ export class Shell {
   /** Ends the shell, and its hold on the place it is in. */
   end(): void {
     this.#child.kill('SIGKILL')
-    while (isAlive(this.#child.pid)) Atomics.wait(PAUSE, 0, 0, 0.2)
+    while (isAlive(this.#child.pid)) pause(0.2)
     closeSync(this.#commands)
     closeSync(this.#done)
     free.push(this.#channel)
@@ -78,6 +78,11 @@ export class Shell {
 }
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
+
+/** Does nothing, and lets nothing else of this process be done. */
+export function pause(milliseconds: number): void {
+  Atomics.wait(PAUSE, 0, 0, milliseconds)
+}
 
 /** A process that waits to be collected has left its namespaces. */
 function isAlive(pid: number | undefined): boolean {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { difference, isEmpty, legacyLines, matches, showDifference } from './snapshot.js'
+import { difference, isEmpty, legacyLines, matches, showDifference, untilEmpty } from './snapshot.js'
 
 t.test('a star stands for any text, at the ends and inside', async (t) => {
   const table: [pattern: string, line: string, matches: boolean][] = [
@@ -44,4 +44,14 @@ COMMIT
     'iptables nat :CNI-X -',
     'iptables nat -A PREROUTING -p tcp -m tcp --dport 80 -j CNI-X',
   ])
+})
+
+t.test('what goes by itself is waited for, and what stays is told', async (t) => {
+  const shrinking = (from: number) => {
+    let left = from
+    return () => ({ gone: [], come: left-- > 0 ? ['host link left'] : [] })
+  }
+  t.ok(isEmpty(untilEmpty(shrinking(3), 5)))
+  t.notOk(isEmpty(untilEmpty(shrinking(3), 0)))
+  t.strictSame(untilEmpty(shrinking(1000), 0.1).come, ['host link left'])
 })

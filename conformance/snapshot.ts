@@ -5,6 +5,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { isObject, type Json } from './json.js'
 import type { Netns } from './netns.js'
+import { pause } from './shell.js'
 
 /** Sorted lines; the first word is the place (`host`, `container`, `file`), the second the kind of object. */
 export type Snapshot = readonly string[]
@@ -43,13 +44,18 @@ echo '@@ sysctl'; cd /proc/sys/net; grep -s . ipv4/ip_forward ipv4/conf/*/forwar
   ipv6/conf/*/forwarding ipv6/conf/*/disable_ipv6 ipv6/conf/*/accept_ra ipv6/conf/*/accept_dad ipv6/conf/*/proxy_ndp \
   ipv6/conf/*/keep_addr_on_down bridge/* ipv4/ip_unprivileged_port_start; true`
 
-/** Everything in the namespaces, each under its label, and the files below `directories`. */
-export function takeSnapshot(namespaces: Record<string, Netns>, directories: readonly string[]): Snapshot {
+/** Everything in the namespaces, each under its label, the files below `directories`, and what else there is to say. */
+export function takeSnapshot(
+  namespaces: Record<string, Netns>,
+  directories: readonly string[],
+  more: Snapshot = [],
+): Snapshot {
   const lines = Object.entries(namespaces).flatMap(([label, netns]) =>
     kernelLines(netns.sh('set +e', SCRIPT)).map((line) => `${label} ${line}`),
   )
-  for (const directory of directories) lines.push(...fileLines(directory))
-  return lines.sort()
+  const outermost = directories.filter((one) => !directories.some((other) => one.startsWith(`${other}/`)))
+  for (const directory of outermost) lines.push(...fileLines(directory))
+  return [...lines, ...more].sort()
 }
 
 /** What is gone from `before` and what has come; lines that match a pattern (`*` for anything) do not count. */
@@ -66,6 +72,16 @@ export function difference(before: Snapshot, after: Snapshot, except: readonly s
     })
   }
   return { gone: minus(before, after), come: minus(after, before) }
+}
+
+/** The difference once there is none, or after `seconds`: `look` is asked at least once. */
+export function untilEmpty(look: () => Difference, seconds: number): Difference {
+  const deadline = performance.now() + seconds * 1000
+  for (;;) {
+    const changes = look()
+    if (isEmpty(changes) || performance.now() >= deadline) return changes
+    pause(20)
+  }
 }
 
 export function isEmpty({ gone, come }: Difference): boolean {
@@ -209,15 +225,20 @@ function flat(object: Json): string {
 }
 
 function fileLines(path: string): string[] {
+  const line = entryLine(path)
+  if (line === undefined) return []
+  if (!line.startsWith('dir ')) return [line]
+  return [line, ...readdirSync(path).flatMap((name) => fileLines(join(path, name)))]
+}
+
+/** What is at a path, by the name it is to be shown with. */
+export function entryLine(path: string, name = path): string | undefined {
   const stat = lstatSync(path, { throwIfNoEntry: false })
-  if (stat === undefined) return []
+  if (stat === undefined) return undefined
   const mode = (stat.mode & 0o7777).toString(8)
-  if (stat.isDirectory()) {
-    return [`dir ${path} ${mode}`, ...readdirSync(path).flatMap((name) => fileLines(join(path, name)))]
-  }
-  if (stat.isSymbolicLink()) return [`file ${path} -> ${readlinkSync(path)}`]
-  if (!stat.isFile()) return [`file ${path} special`]
-  return [
-    `file ${path} ${mode} ${stat.size} ${createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 12)}`,
-  ]
+  if (stat.isDirectory()) return `dir ${name} ${mode}`
+  if (stat.isSymbolicLink()) return `file ${name} -> ${readlinkSync(path)}`
+  if (!stat.isFile()) return `file ${name} special`
+  const digest = createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 12)
+  return `file ${name} ${mode} ${stat.size} ${digest}`
 }

@@ -6,7 +6,7 @@ import { check } from './assert.js'
 import type { Context } from './context.js'
 import type { Json } from './json.js'
 import type { Netns } from './netns.js'
-import { difference, type Snapshot, showDifference } from './snapshot.js'
+import { type Difference, difference, type Snapshot, showDifference } from './snapshot.js'
 
 /** The lines of a snapshot about the node: its namespace and the files. */
 export function ofHost(snapshot: Snapshot): Snapshot {
@@ -18,18 +18,24 @@ const OWN = ['host link suite*']
 
 /** Fails where something has come that was not in `before` and is no declared leftover; what is gone does not count. */
 export function nothingLeft(context: Context, before: Snapshot, what: string, except: readonly string[] = []): void {
-  const { come } = difference(before, context.snapshot(), [
-    ...OWN,
-    'dir *',
-    ...(context.plugin.leaves ?? []),
-    ...except,
-  ])
-  check(come.length === 0, `${what}, but there is:\n${showDifference({ gone: [], come })}`)
+  nothingCame(context, what, () =>
+    difference(before, context.snapshot(), [
+      ...OWN,
+      ...context.lastingDirectories,
+      ...(context.plugin.leaves ?? []),
+      ...except,
+    ]),
+  )
 }
 
 /** As `nothingLeft`, for the node alone. */
 export function nothingLeftOnHost(context: Context, before: Snapshot, what: string): void {
-  const { come } = difference(ofHost(before), ofHost(context.snapshot()), [...OWN, ...(context.plugin.leaves ?? [])])
+  const except = [...OWN, ...(context.plugin.leaves ?? [])]
+  nothingCame(context, what, () => difference(ofHost(before), ofHost(context.snapshot()), except))
+}
+
+function nothingCame(context: Context, what: string, look: () => Difference): void {
+  const { come } = context.settled(() => ({ gone: [], come: look().come }))
   check(come.length === 0, `${what}, but there is:\n${showDifference({ gone: [], come })}`)
 }
 

@@ -1,20 +1,11 @@
 /** Runs cases in a private mount and network namespace, one at a time, as the runner sends them. */
 
-import { spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Case, Failure, Skip, type Verdict } from './case.js'
 import { loadCases } from './cases.js'
 import { Context, STATE_DIRECTORIES, type Subject } from './context.js'
+import { empty, hide, protectMachine, writtenLines } from './machine.js'
 import { keepShellsIn } from './shell.js'
 
 export interface Order {
@@ -42,7 +33,7 @@ const LARGE = 160 << 20
 /** Argument: a directory to keep files in, not shared with other workers. */
 async function main(scratch: string): Promise<void> {
   const cases = new Map((await loadCases()).map((one) => [one.id, one]))
-  mount('-t', 'tmpfs', 'suite', scratch)
+  protectMachine(scratch)
   keepShellsIn(scratch)
   for (const path of ['/run/netns', ...STATE_DIRECTORIES]) hide(path)
   let number = 0
@@ -65,7 +56,8 @@ async function main(scratch: string): Promise<void> {
       one === undefined
         ? { verdict: 'fail', reason: `no case ${id}`, milliseconds: 0 }
         : await runCase(one, subject, join(scratch, String(++number)))
-    answer(report, process.memoryUsage.rss() > LARGE)
+    // What a case has written where nothing is emptied would be there in the next.
+    answer(report, process.memoryUsage.rss() > LARGE || writtenLines().length > 0)
   })
   process.on('disconnect', () => process.exit(0))
   process.send?.('ready')
@@ -98,51 +90,6 @@ export async function runCase(one: Case, subject: Subject, directory: string): P
 
 function broken(error: unknown): string {
   return `the case broke: ${error instanceof Error ? error.stack : error}`
-}
-
-function empty(path: string): void {
-  if (!existsSync(path)) return
-  for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true })
-}
-
-const hidden = new Set<string>()
-
-/**
- * An empty file system over `path`. Where there is no such directory its parent is replaced by one with the
- * same content and `path` besides, so that nothing is written to the machine's own.
- */
-function hide(path: string): void {
-  if (hidden.has(path)) return
-  hidden.add(path)
-  if (existsSync(path)) {
-    mount('-t', 'tmpfs', '-o', 'mode=0755', 'suite', path)
-    return
-  }
-  let over = dirname(path)
-  while (!existsSync(over)) over = dirname(over)
-  if (over === '/etc') return
-  const names = readdirSync(over)
-  const aside = join(process.argv[2] ?? '/tmp', `aside-${hidden.size}`)
-  mkdirSync(aside)
-  mount('--rbind', over, aside)
-  mount('-t', 'tmpfs', '-o', 'mode=0755', 'suite', over)
-  for (const name of names) {
-    const [from, to] = [join(aside, name), join(over, name)]
-    const stat = lstatSync(from)
-    if (stat.isSymbolicLink()) {
-      symlinkSync(readlinkSync(from), to)
-      continue
-    }
-    if (stat.isDirectory()) mkdirSync(to, { recursive: true })
-    else writeFileSync(to, '')
-    mount('--rbind', from, to)
-  }
-  mkdirSync(path, { recursive: true })
-}
-
-function mount(...args: string[]): void {
-  const { status, stderr } = spawnSync('mount', ['-n', ...args], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`mount ${args.join(' ')}: ${stderr.trim()}`)
 }
 
 const [, , scratch] = process.argv

@@ -242,7 +242,7 @@ export const cases: Case[] = [
         const answer = one.add({ config: { runtimeConfig: { portMappings: [other, mapping] } } })
         check(answer.status !== 0, `ADD fails for ${show(mapping)}`)
         err(answer, 7)
-        context.unchanged(before, `ADD with ${show(mapping)} changes nothing`, ['dir *'])
+        context.unchanged(before, `ADD with ${show(mapping)} changes nothing`, context.lastingDirectories)
       }
     },
   },
@@ -264,7 +264,7 @@ export const cases: Case[] = [
         const answer = one.add({ config: { runtimeConfig: { portMappings } } })
         if (answer.status !== 0) {
           err(answer, 7)
-          context.unchanged(before, `ADD with ${show(portMappings)} changes nothing`, ['dir *'])
+          context.unchanged(before, `ADD with ${show(portMappings)} changes nothing`, context.lastingDirectories)
         } else {
           same(ask(far, 'tcp', HOST[4], 8080).port, '80', `who answers with ${show(portMappings)}`)
           ok0(one.del())

@@ -224,7 +224,7 @@ export const cases: Case[] = [
         const answer = one.add(ranges(context, ...sets))
         check(answer.status !== 0, `ADD fails for ${what}`)
         err(answer, 7)
-        context.unchanged(before, `ADD with ${what} changes nothing`, ['dir *'])
+        context.unchanged(before, `ADD with ${what} changes nothing`, context.lastingDirectories)
       }
     },
   },
@@ -279,7 +279,7 @@ export const cases: Case[] = [
       ]
       for (const subnet of never) {
         err(one.add(ranges(context, [{ subnet }])), 7)
-        context.unchanged(before, `ADD with subnet ${subnet} changes nothing`, ['dir *'])
+        context.unchanged(before, `ADD with subnet ${subnet} changes nothing`, context.lastingDirectories)
       }
       for (const subnet of [
         '224.0.1.0/24',
