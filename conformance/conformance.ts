@@ -1,6 +1,6 @@
 /** A whole run: which plugins, which cases, how it went. */
 
-import { accessSync, constants, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { release } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { callNow, invocation } from './call.js'
@@ -14,7 +14,8 @@ import { PLUGINS } from './plugins.js'
 import { startProgress } from './progress.js'
 import { summary, tapLines, writeScorecard } from './report.js'
 import { UNTESTED } from './requirements.js'
-import { isRoot, jobsOf, runPoints } from './run.js'
+import { isRoot, jobsOf, privately, runPoints } from './run.js'
+import { isExecutable, needTools } from './tools.js'
 import { VERSIONS } from './version.js'
 import { readWaivers } from './waivers.js'
 
@@ -41,6 +42,7 @@ export async function conformance(options: Options): Promise<number> {
   const jobs = jobsOf(options.jobs)
   const bin = resolve(options.bin)
   const cases = pick(all, options)
+  needTools()
   const candidates = choose(bin, options.plugins).map((plugin) => ({ plugin, versions: advertised(bin, plugin) }))
   const waivers = options.waivers === undefined ? [] : readWaivers(options.waivers)
   const points = plan(cases, candidates, { missing: missingFeatures(), root: isRoot })
@@ -103,20 +105,14 @@ function choose(bin: string, names: readonly string[]): Descriptor[] {
   })
 }
 
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** The released versions that VERSION lists; all of them where it lists none. */
 function advertised(bin: string, plugin: Descriptor): Candidate['versions'] {
   const self = { path: '/proc/self/ns/net' }
   const options = { config: { cniVersion: '1.0.0' }, path: bin }
-  const { json } = callNow(invocation('VERSION', join(bin, plugin.type), self, options))
+  const call = invocation('VERSION', join(bin, plugin.type), self, options)
+  // It should not touch anything, and is not to be trusted with that.
+  const [command = '', ...args] = [...privately(), call.command, ...call.args]
+  const { json } = callNow({ ...call, command, args })
   const list = VERSIONS.filter((version) => json?.supportedVersions?.includes?.(version))
   return list.length === 0 ? VERSIONS : list
 }

@@ -1,6 +1,7 @@
 /** What the running kernel can do. A case that needs more is skipped, and says what is missing. */
 
 import { spawnSync } from 'node:child_process'
+import { privately } from './run.js'
 
 const PROBES = {
   veth: 'ip link add v0 type veth peer name v1',
@@ -20,7 +21,8 @@ const PROBES = {
   nft: 'nft add table inet probe',
   'nft nat':
     "nft 'add table ip p; add chain ip p c { type nat hook postrouting priority 100; }; add rule ip p c masquerade'",
-  iptables: 'iptables -t nat -N PROBE',
+  // It makes a lock there.
+  iptables: 'mount -t tmpfs probe /run && iptables -t nat -N PROBE',
   'tc tbf': 'ip link add v0 type veth peer name v1 && tc qdisc add dev v0 root tbf rate 1mbit burst 10kb latency 10ms',
   'tc htb': 'ip link add v0 type veth peer name v1 && tc qdisc add dev v0 root handle 1: htb',
   'tc ingress': 'ip link add v0 type veth peer name v1 && tc qdisc add dev v0 ingress',
@@ -31,8 +33,9 @@ export type Feature = keyof typeof PROBES
 /** Each feature's absence, with what the kernel or the tool said; those that are there are not in it. */
 export function missingFeatures(): Map<Feature, string> {
   const missing = new Map<Feature, string>()
+  const [program = '', ...args] = privately()
   for (const [feature, script] of Object.entries(PROBES)) {
-    const { status, stderr } = spawnSync('unshare', ['--net', 'sh', '-c', script], { encoding: 'utf8' })
+    const { status, stderr } = spawnSync(program, [...args, 'sh', '-c', script], { encoding: 'utf8' })
     if (status !== 0) missing.set(feature as Feature, stderr.trim().split('\n')[0] ?? 'no message')
   }
   return missing
