@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Attachment, call, type Json } from '../../lib/testing/cni.js'
 import { Netns, needs } from '../../lib/testing/netns.js'
@@ -185,6 +187,32 @@ t.test('a MAC that is set after ADD is announced by the kernel', { skip }, async
   t.ok(host.ping('10.1.2.2', { seconds: 1 }))
   container.run('ip', 'link', 'set', 'eth0', 'address', '02:00:00:00:00:77')
   t.ok(host.ping('10.1.2.2', { seconds: 1 }), 'the host knows')
+})
+
+t.test('with dhcp the MAC stays the one that asked', { skip }, (t) => {
+  const { host, pod } = topology(t)
+  const { list, bin } = fakeIpam(t, { ips: [{ address: '10.1.2.9/24', gateway: '10.1.2.1' }] })
+  const [, directory = ''] = bin.split(':')
+  const asked = join(directory, 'asked')
+  // /sys shows the namespace that it was mounted in.
+  const look = 'unshare --mount sh -c "mount -t sysfs sysfs /sys; cat /sys/class/net/eth0/address"'
+  writeFileSync(
+    join(directory, 'dhcp'),
+    `#!/bin/sh
+[ $CNI_COMMAND != ADD ] || nsenter --net=$CNI_NETNS ${look} > ${asked}
+exec ${directory}/fake
+`,
+  )
+  chmodSync(join(directory, 'dhcp'), 0o755)
+  const macs = ['dhcp', 'fake'].map((type) => {
+    const attachment = new Attachment(host, { ...list, ipam: { type } }, pod(), { bin })
+    const { mac } = attachment.add().interfaces[2]
+    attachment.check()
+    attachment.del()
+    return mac
+  })
+  t.same(macs, [readFileSync(asked, 'utf8').trim(), '0a:58:0a:01:02:09'])
+  t.end()
 })
 
 t.test('a late DEL leaves the neighbour entry of who has the address now', { skip }, async (t) => {

@@ -18,7 +18,7 @@ import { type ContainerEnd, connect } from './connect.js'
 import { configure, setUpSysctls } from './container.js'
 import { isFixed, isOurs } from './ensure-bridge.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
-import { boundMac, isBound } from './mac.js'
+import { isBound, ownMac } from './mac.js'
 import { rememberNeighbours } from './neighbours.js'
 import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
 import { addRules, plannedRules, removeRules } from './ruleset.js'
@@ -54,7 +54,7 @@ export function attach(work: Work): Result {
 
   const owned = addresses.map(({ prefix }) => prefix.address)
   const families = owned.map(({ family }) => family)
-  const end = { ...born, mac: settings.mac ?? boundMac(owned) ?? born.mac }
+  const end = { ...born, mac: settings.mac ?? ownMac(settings.ipam, owned) ?? born.mac }
   let gateway: Link | undefined
   if (ipam !== undefined) {
     const { detectDuplicates } = settings

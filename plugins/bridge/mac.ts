@@ -21,6 +21,14 @@ export function boundMac(addresses: readonly IpAddress[]): string | undefined {
   return first === undefined ? undefined : macOfAddress(first.bytes)
 }
 
+/** IPAM plugins that ask a server, which knows the container by the MAC that it asks with. */
+const ASKING = ['dhcp']
+
+/** The MAC of a container that nobody asked one for; undefined for the one that its link was born with. */
+export function ownMac(ipam: string | undefined, addresses: readonly IpAddress[]): string | undefined {
+  return ipam !== undefined && ASKING.includes(ipam) ? undefined : boundMac(addresses)
+}
+
 /** Whether the address has this MAC whoever has the address. */
 export function isBound(address: IpAddress, mac: string): boolean {
   return boundMac([address]) === mac
