@@ -38,13 +38,24 @@ export function hostInterfaces({ interfaces = [] }: Result): Interface[] {
   return interfaces.filter(({ sandbox = '' }) => sandbox === '')
 }
 
-/** The host's end of the container's link, as far as the result tells: the last veth in it that exists. */
-export function hostLink(host: Netlink, previous: Result): Link | undefined {
+/** What the result has of the container's links on the host. */
+export interface HostSide {
+  /** The container's other end. */
+  readonly end?: Link
+  /** Where the host is the gateway, if that is a link of its own: `bridge` makes one for a VLAN. */
+  readonly gateway?: Link
+}
+
+/** As far as the result tells. A veth pair that has both ends on this host leads to no container. */
+export function hostSide(host: Netlink, previous: Result): HostSide {
+  let gateway: Link | undefined
   for (const { name } of hostInterfaces(previous).reverse()) {
     const link = host.links.find(name)
-    if (link?.kind === 'veth') return link
+    if (link?.kind !== 'veth') continue
+    if (link.peerNamespaceId !== undefined) return { end: link, ...(gateway && { gateway }) }
+    gateway ??= link
   }
-  return undefined
+  return gateway === undefined ? {} : { gateway }
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * Admission of a container's traffic where others drop it. An accept in a table of ours cannot override a drop
- * elsewhere, so accepting rules go into each foreign forward chain whose policy is drop: into iptables' own in forms
- * that iptables-nft lists and deletes (and that the reference knows), into others in nft's.
+ * elsewhere, so accepting rules go into each foreign forward chain that drops what it does not know: into iptables' own in
+ * forms that iptables-nft lists and deletes (and that the reference knows), into others in nft's.
  */
 
 import { formatAddress, type IpAddress } from '../ip/address.js'
@@ -14,7 +14,7 @@ import { addRule, deleteRule, isRule, type Rule, readRule } from '../netlink/nft
 import { encodeUtf8 } from '../sys/text.js'
 import { addressIn, isFamily, isState, loadAddress } from './match.js'
 import { type Owner, ownerKey, parseTag, tagOf } from './owner.js'
-import { acceptedAddress, matchComment, rulesLeadingTo } from './reference-iptables.js'
+import { acceptedAddress, endsInRefusal, matchComment, rulesLeadingTo } from './reference-iptables.js'
 import { settle } from './settle.js'
 
 /** A rule of ours in a chain of someone else, as a record keeps it. */
@@ -22,17 +22,19 @@ export interface Placed extends ChainName {
   readonly handle: number
 }
 
+const OUR_TABLES = 'flatnet-'
 const CNI_FORWARD = 'CNI-FORWARD'
 const JUMP_COMMENT = 'CNI firewall plugin rules'
 const ADMIN_COMMENT = 'CNI firewall plugin admin overrides'
 
-/** Forward chains that drop by policy, where an address of the family passes. Tables of ours have none. */
+/** Forward chains that drop what they do not know, by their policy or by their last rule. Tables of ours have none. */
 export function droppingChains(nft: Nftables): ChainName[] {
   const found: ChainName[] = []
   for (const family of ['ip', 'ip6', 'inet'] as const) {
     for (const chain of nft.chains(family)) {
-      if (isForwardChain(chain) && chain.base?.policy === 'drop')
-        found.push({ family, table: chain.table, chain: chain.name })
+      if (!isForwardChain(chain) || chain.table.startsWith(OUR_TABLES)) continue
+      const name = { family, table: chain.table, chain: chain.name }
+      if (chain.base?.policy === 'drop' || (chain.use > 0 && endsInRefusal(nft.rules(name)))) found.push(name)
     }
   }
   return found
@@ -206,7 +208,7 @@ export function checkAdmission(nft: Nftables, owner: Owner, addresses: readonly 
     const target = isIptables(chain) ? { ...chain, chain: CNI_FORWARD } : chain
     const rules = nft.rules(target).filter((rule) => keyOf(rule) === key).length
     const name = `table ${chain.family} ${chain.table} chain ${chain.chain}`
-    if (rules < own.length * 2) found.push(`${name} (policy drop) lacks rules that let the container's traffic pass`)
+    if (rules < own.length * 2) found.push(`${name}, which drops, lacks rules that let the container's traffic pass`)
     else if (isIptables(chain) && rulesLeadingTo(nft.rules(chain), CNI_FORWARD).length === 0) {
       found.push(`${name} does not lead to ${CNI_FORWARD}`)
     }

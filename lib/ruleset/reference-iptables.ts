@@ -1,10 +1,10 @@
-/** Rules of iptables-nft as nf_tables holds them: which of them lead where. */
+/** Rules of iptables-nft as nf_tables holds them: which of them lead where, and which refuse. */
 
 import type { IpAddress } from '../ip/address.js'
 import { eachAttribute, readerOf } from '../netlink/codec/reader.js'
 import { bareText, ip, text } from '../netlink/codec/types.js'
 import type { Rule } from '../netlink/nftables/rule.js'
-import { verdict } from '../netlink/nftables/verdict.js'
+import { type Verdict, verdict } from '../netlink/nftables/verdict.js'
 
 /** Those whose verdict is a jump to the chain. */
 export function rulesLeadingTo(rules: readonly Rule[], chain: string): Rule[] {
@@ -15,15 +15,8 @@ export function rulesLeadingTo(rules: readonly Rule[], chain: string): Rule[] {
 export function targetOf({ expressions }: Rule): string | undefined {
   let target: string | undefined
   eachExpression(expressions, (name, reader, start, end) => {
-    if (name !== 'immediate') return
-    eachAttribute(reader, start, end, (number, from, to) => {
-      if (number !== 2) return // NFTA_IMMEDIATE_DATA
-      eachAttribute(reader, from, to, (kind, at, until) => {
-        if (kind !== 2) return // NFTA_DATA_VERDICT
-        const found = verdict.read(reader, at, until)
-        if ('chain' in found) target = found.chain
-      })
-    })
+    const found = name === 'immediate' ? verdictOf(reader, start, end) : undefined
+    if (found !== undefined && 'chain' in found) target = found.chain
   })
   return target
 }
@@ -32,14 +25,32 @@ export function targetOf({ expressions }: Rule): string | undefined {
 export function matchComment({ expressions }: Rule): string {
   let found = ''
   eachExpression(expressions, (name, reader, start, end) => {
-    if (name !== 'match') return
-    let kind = ''
+    if (name !== 'match' || extension(reader, start, end) !== 'comment') return
     eachAttribute(reader, start, end, (number, from, to) => {
-      if (number === 1) kind = text.read(reader, from, to)
-      else if (number === 3 && kind === 'comment') found = bareText.read(reader, from, to)
+      if (number === 3) found = bareText.read(reader, from, to) // NFTA_MATCH_INFO
     })
   })
   return found
+}
+
+/** What may stand in a rule and says nothing of which packets it is for. */
+const INDIFFERENT = ['counter', 'log', 'notrack']
+const REFUSALS = ['REJECT', 'DROP']
+
+/** Whether the last rule drops or rejects every packet that it sees. */
+export function endsInRefusal(rules: readonly Rule[]): boolean {
+  const last = rules.at(-1)
+  if (last === undefined) return false
+  let refuses = false
+  let isForAll = true
+  eachExpression(last.expressions, (name, reader, start, end) => {
+    if (name === 'reject') refuses = true
+    else if (name === 'target') refuses ||= REFUSALS.includes(extension(reader, start, end))
+    else if (name === 'immediate') refuses ||= verdictOf(reader, start, end)?.kind === 'drop'
+    else if (name === 'match') isForAll &&= extension(reader, start, end) === 'comment'
+    else if (!INDIFFERENT.includes(name)) isForAll = false
+  })
+  return refuses && isForAll
 }
 
 type Reader = ReturnType<typeof readerOf>
@@ -58,6 +69,27 @@ function eachExpression(
   })
 }
 
+/** The verdict of an immediate. */
+function verdictOf(reader: Reader, start: number, end: number): Verdict | undefined {
+  let found: Verdict | undefined
+  eachAttribute(reader, start, end, (number, from, to) => {
+    if (number !== 2) return // NFTA_IMMEDIATE_DATA
+    eachAttribute(reader, from, to, (kind, at, until) => {
+      if (kind === 2) found = verdict.read(reader, at, until) // NFTA_DATA_VERDICT
+    })
+  })
+  return found
+}
+
+/** The name of an extension of iptables: NFTA_MATCH_NAME and NFTA_TARGET_NAME have one number. */
+function extension(reader: Reader, start: number, end: number): string {
+  let name = ''
+  eachAttribute(reader, start, end, (number, from, to) => {
+    if (number === 1) name = text.read(reader, from, to)
+  })
+  return name
+}
+
 /** The address that a rule accepts packets from or to, as iptables writes `-s` and `-d` of one address. */
 export function acceptedAddress(rule: Rule): IpAddress | undefined {
   let address: IpAddress | undefined
@@ -70,14 +102,7 @@ export function acceptedAddress(rule: Rule): IpAddress | undefined {
           if (until - at === 4 || until - at === 16) address = ip.read(reader, at, until)
         })
       })
-    } else if (name === 'immediate') {
-      eachAttribute(reader, start, end, (number, from, to) => {
-        if (number !== 2) return
-        eachAttribute(reader, from, to, (kind, at, until) => {
-          if (kind === 2) accepts = verdict.read(reader, at, until).kind === 'accept'
-        })
-      })
-    }
+    } else if (name === 'immediate') accepts = verdictOf(reader, start, end)?.kind === 'accept'
   })
   return accepts ? address : undefined
 }

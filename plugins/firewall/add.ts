@@ -1,6 +1,12 @@
 /** ADD: the record first; then firewalld's zone, or rules in the chains that drop; then the ingress policy. */
 
-import { containerAddresses, hostInterfaces, hostLink, requirePrevious } from '../../lib/attachment/previous.js'
+import {
+  containerAddresses,
+  type HostSide,
+  hostInterfaces,
+  hostSide,
+  requirePrevious,
+} from '../../lib/attachment/previous.js'
 import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import { podName } from '../../lib/cni/args.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
@@ -14,12 +20,11 @@ import { type Policed, police, unpolice } from '../../lib/ruleset/ingress-policy
 import { hasLegacyTable } from '../../lib/ruleset/legacy-iptables.js'
 import { type Owner, ownerKey } from '../../lib/ruleset/owner.js'
 import { withRuleset } from '../../lib/ruleset/settle.js'
-import { claimOrCreate, listRecords } from '../../lib/store/record.js'
-import { readDirectory } from '../../lib/sys/file.js'
+import { claimOrCreate } from '../../lib/store/record.js'
 import { warn } from '../../lib/sys/log.js'
-import { type Admitted, type FirewallConfig, PLUGIN, placeOf, settingsOf } from './config.js'
+import { type Admitted, type FirewallConfig, placeOf, settingsOf } from './config.js'
 import { addSource, isRunning } from './firewalld.js'
-import { addressesOf, withdraw } from './withdraw.js'
+import { addressesOf, isReady, recordsOf, withdraw } from './withdraw.js'
 
 export function add(request: AddRequest<FirewallConfig>): Result {
   const { config, network, containerId, ifName, args } = request
@@ -27,12 +32,14 @@ export function add(request: AddRequest<FirewallConfig>): Result {
   const settings = settingsOf(config)
   const addresses = containerAddresses(previous, ifName)
   const host = openHost()
-  const veth = hostLink(host, previous)
+  const side = hostSide(host, previous)
+  const veth = side.end
   const pod = podName(args)
   const extras = { ...(pod === '' ? {} : { pod }), ...(veth === undefined ? {} : { link: veth.name }) }
   const owner: Owner = { network, containerId, ifName, ...extras }
   const key = ownerKey(owner)
-  const bridge = settings.policy === undefined ? undefined : bridgeOf(previous)
+  const stateDir = stateDirOf(config)
+  const bridge = settings.policy === undefined ? undefined : policedLink(previous, side)
   const byFirewalld = settings.backend === 'firewalld' || (settings.backend === 'auto' && isRunning())
   const planned: Admitted = {
     addresses: addresses.map(formatAddress),
@@ -45,21 +52,24 @@ export function add(request: AddRequest<FirewallConfig>): Result {
     let done = planned
     try {
       if (claim.earlier !== undefined) {
-        withdraw(nft, key, claim.earlier.content)
+        withdraw(nft, key, claim.earlier.content, stateDir)
         claim.write('adding', planned)
       }
-      if (byFirewalld) addSource(settings.zone, addresses)
-      else {
+      if (byFirewalld) {
+        // Whoever had an address before and is being deleted must see that it is ours, so that its end is not ours.
+        claim.write('ready', planned)
+        addSource(settings.zone, addresses)
+      } else {
         done = { ...planned, placed: admit(nft, owner, addresses, settings.adminChain) }
         nameLegacy(addresses)
       }
       if (bridge !== undefined && settings.policy !== undefined) {
         let restored: readonly Policed[] = []
         police(nft, { owner, addresses, bridge, policy: settings.policy }, () => {
-          restored = others(stateDirOf(config))
+          restored = others(stateDir)
           return restored
         })
-        unpoliceGone(nft, restored, stateDirOf(config))
+        unpoliceGone(nft, restored, stateDir)
         // Frames between two ports of a bridge pass no forward chain unless br_netfilter sends them there.
         if (settings.policy === 'isolated' && veth?.master !== undefined)
           host.links.setPort(veth.index, { isolated: true })
@@ -68,7 +78,7 @@ export function add(request: AddRequest<FirewallConfig>): Result {
       claim.release()
     } catch (error) {
       try {
-        withdraw(nft, key, done)
+        withdraw(nft, key, done, stateDir)
         claim.remove()
       } catch {
         claim.release() // DEL has the record
@@ -79,8 +89,12 @@ export function add(request: AddRequest<FirewallConfig>): Result {
   return previous
 }
 
-/** The first interface of the result, as the reference has it. */
-export function bridgeOf(previous: Result): string {
+/**
+ * The interface of the host that routed packets of the container pass: the first of the result, as the reference has it,
+ * or the gateway of its VLAN.
+ */
+export function policedLink(previous: Result, { gateway }: HostSide): string {
+  if (gateway !== undefined) return gateway.name
   const [first] = hostInterfaces(previous)
   if (first !== undefined) return first.name
   throw new CniError(
@@ -92,22 +106,13 @@ export function bridgeOf(previous: Result): string {
 
 /** Attachments under a policy, from the records of this boot. */
 function others(stateDir: string): Policed[] {
-  return readDirectory(stateDir)
-    .filter(({ kind }) => kind === 'directory')
-    .flatMap(({ name: network }) =>
-      listRecords<Admitted>(stateDir, PLUGIN, network).flatMap(({ containerId, ifName, content, sameBoot, state }) =>
-        content?.policy === undefined || content.bridge === undefined || !sameBoot || state !== 'ready'
-          ? []
-          : [
-              {
-                owner: { network, containerId, ifName, ...(content.link === undefined ? {} : { link: content.link }) },
-                addresses: addressesOf(content),
-                bridge: content.bridge,
-                policy: content.policy,
-              },
-            ],
-      ),
-    )
+  return recordsOf(stateDir).flatMap(({ network, record }) => {
+    const { containerId, ifName, content } = record
+    if (content?.policy === undefined || content.bridge === undefined || !isReady(record)) return []
+    const { bridge, policy, link } = content
+    const owner = { network, containerId, ifName, ...(link === undefined ? {} : { link }) }
+    return [{ owner, addresses: addressesOf(content), bridge, policy }]
+  })
 }
 
 /** Of those that came back with a table made anew, whom a DEL has begun to remove since: it may have looked before. */

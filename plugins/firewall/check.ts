@@ -1,14 +1,20 @@
 /** CHECK: nothing that drops forwarded packets has lost the rules that admit the container. */
 
-import { containerAddresses } from '../../lib/attachment/previous.js'
+import { containerAddresses, hostSide } from '../../lib/attachment/previous.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { CheckRequest } from '../../lib/cni/request.js'
+import type { Result } from '../../lib/cni/result.js'
+import { openHost } from '../../lib/netns/namespace.js'
 import { checkAdmission } from '../../lib/ruleset/admission.js'
 import { checkPolicy } from '../../lib/ruleset/ingress-policy.js'
 import { withRuleset } from '../../lib/ruleset/settle.js'
-import { bridgeOf } from './add.js'
+import { policedLink } from './add.js'
 import { type FirewallConfig, settingsOf } from './config.js'
 import { hasSource, isRunning } from './firewalld.js'
+
+function policed(prevResult: Result): string {
+  return policedLink(prevResult, hostSide(openHost(), prevResult))
+}
 
 export function check({ config, network, containerId, ifName, prevResult }: CheckRequest<FirewallConfig>): void {
   const { backend, zone, policy } = settingsOf(config)
@@ -17,7 +23,7 @@ export function check({ config, network, containerId, ifName, prevResult }: Chec
   const byFirewalld = backend === 'firewalld' || (backend === 'auto' && isRunning())
   const differences = withRuleset((nft) => [
     ...(byFirewalld ? hasSource(zone, addresses) : checkAdmission(nft, owner, addresses)),
-    ...(policy === undefined ? [] : checkPolicy(nft, { owner, addresses, bridge: bridgeOf(prevResult), policy })),
+    ...(policy === undefined ? [] : checkPolicy(nft, { owner, addresses, bridge: policed(prevResult), policy })),
   ])
   if (differences.length === 0) return
   throw new CniError(

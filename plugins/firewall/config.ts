@@ -26,7 +26,7 @@ export interface Settings {
 
 export function settingsOf(config: FirewallConfig): Settings {
   refuseStateDir(config)
-  const { backend = '', iptablesAdminChainName: adminChain = 'CNI-ADMIN', firewalldZone: zone = '' } = config
+  const { backend = '', iptablesAdminChainName: adminChain = 'CNI-ADMIN' } = config
   if (backend === 'iptables') {
     warn(
       '"backend": "iptables" works as "nftables": rules go into iptables-nft\'s tables, and flatnet runs no iptables',
@@ -34,12 +34,21 @@ export function settingsOf(config: FirewallConfig): Settings {
   }
   const { ingressPolicy = '' } = config
   return {
-    backend:
-      backend === 'firewalld' ? 'firewalld' : backend === 'iptables' || backend === 'nftables' ? 'nftables' : 'auto',
+    backend: backendOf(config),
     adminChain,
-    zone: zone === '' ? 'trusted' : zone,
+    zone: zoneOf(config),
     policy: ingressPolicy === '' || ingressPolicy === 'open' ? undefined : ingressPolicy,
   }
+}
+
+export function backendOf({ backend }: Partial<FirewallConfig>): Settings['backend'] {
+  if (backend === 'firewalld') return backend
+  return backend === 'iptables' || backend === 'nftables' ? 'nftables' : 'auto'
+}
+
+/** Of firewalld, which the container's addresses become sources of. */
+export function zoneOf({ firewalldZone: zone = '' }: Partial<FirewallConfig>): string {
+  return zone === '' ? 'trusted' : zone
 }
 
 export const PLUGIN = 'firewall'

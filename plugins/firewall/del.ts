@@ -4,14 +4,16 @@ import { collectFailures } from '../../lib/attachment/failures.js'
 import { containerAddresses } from '../../lib/attachment/previous.js'
 import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import { type DelRequest, type GcRequest, keeps } from '../../lib/cni/request.js'
+import type { IpAddress } from '../../lib/ip/address.js'
 import { dismiss, dismissReference } from '../../lib/ruleset/admission.js'
 import { stalePolicies, unpolice } from '../../lib/ruleset/ingress-policy.js'
 import { nameLegacyLeftovers } from '../../lib/ruleset/legacy-iptables.js'
 import { withRulesetIfAny } from '../../lib/ruleset/settle.js'
 import { attachmentKey, claim, listRecords } from '../../lib/store/record.js'
 import { unlink } from '../../lib/sys/file.js'
-import { type Admitted, type FirewallConfig, PLUGIN, placeOf } from './config.js'
-import { withdraw } from './withdraw.js'
+import { type Admitted, backendOf, type FirewallConfig, PLUGIN, placeOf, zoneOf } from './config.js'
+import { isRunning } from './firewalld.js'
+import { dismissSources, withdraw } from './withdraw.js'
 
 export function del(request: DelRequest<FirewallConfig>): void {
   const { network, containerId, ifName, prevResult } = request
@@ -21,12 +23,14 @@ export function del(request: DelRequest<FirewallConfig>): void {
   try {
     withRulesetIfAny((nft) => {
       if (admitted !== undefined) {
-        // Whoever makes the table of policies anew must not take us for one that stays.
-        if (admitted.policy !== undefined) record?.write('adding', admitted)
-        withdraw(nft, key, admitted)
+        // Neither who makes the table of policies anew nor who shares a source must take us for one that stays.
+        if (admitted.policy !== undefined || admitted.zone !== undefined) record?.write('adding', admitted)
+        withdraw(nft, key, admitted, stateDirOf(request.config))
       } else if (prevResult !== undefined) {
+        const addresses = containerAddresses(prevResult, ifName)
         dismiss(nft, key, undefined)
-        dismissReference(nft, containerAddresses(prevResult, ifName))
+        dismissReference(nft, addresses)
+        dismissReferenceSources(request.config, key, addresses)
       }
     })
   } catch (error) {
@@ -35,6 +39,12 @@ export function del(request: DelRequest<FirewallConfig>): void {
   }
   record?.remove()
   if (admitted === undefined && prevResult !== undefined) nameLegacyLeftovers('filter', 'CNI-FORWARD')
+}
+
+/** What the reference told firewalld, which has no word of whose a source is. */
+function dismissReferenceSources(config: Partial<FirewallConfig>, key: string, addresses: readonly IpAddress[]): void {
+  if (addresses.length === 0 || backendOf(config) === 'nftables' || !isRunning()) return
+  dismissSources(zoneOf(config), addresses, key, stateDirOf(config))
 }
 
 export function gc(request: GcRequest<FirewallConfig>): void {
@@ -60,7 +70,7 @@ export function gc(request: GcRequest<FirewallConfig>): void {
         }
         try {
           record.write('adding', record.earlier.content) // as DEL does
-          withdraw(nft, listed.key, record.earlier.content)
+          withdraw(nft, listed.key, record.earlier.content, stateDirOf(config))
         } catch (error) {
           record.release()
           throw error

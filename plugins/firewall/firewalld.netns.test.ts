@@ -142,6 +142,9 @@ t.test('the real firewalld: what its default zone drops passes for a container w
 
   for (const time of ['first', 'second']) t.equal(run('DEL').status, 0, `${time} DEL`)
   t.same(sources(), [], 'DEL removes them')
+  tell('--zone=trusted', '--add-source=10.1.2.3/32') // as the reference has it
+  t.equal(run('DEL').status, 0)
+  t.same(sources(), [], 'and the reference’s, of which there is no record')
   for (const family of [4, 6] as const)
     t.ok(isSilent(open.netns, OUTSIDE[family], 80), `nothing passes any more, IPv${family}`)
 })
