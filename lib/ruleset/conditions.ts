@@ -14,7 +14,7 @@ import type { Expression } from '../netlink/nftables/expression.js'
 import { addRule } from '../netlink/nftables/rule.js'
 import { addSet } from '../netlink/nftables/set.js'
 import { sha256Hex } from '../sys/text.js'
-import { HOST_PORTS, mapSpecs, rewriteBy } from './host-ports-table.js'
+import { chainSet, HOST_PORTS, mapSpecs, rewriteBy } from './host-ports-table.js'
 import { addressIn, interfaceIs, isFamily } from './match.js'
 
 type Condition =
@@ -43,9 +43,9 @@ export function buildConditions(chain: string, { family, all }: Conditions): Req
   const kinds = ['specific', 'any'] as const
   return [
     addChain({ ...name, chain }, { comment: `${kinds.length} conditions` }),
-    ...kinds.map((kind) => addSet({ ...name, set: `${chain}-${kind}` }, specs[kind])),
+    ...kinds.map((kind) => addSet({ ...name, set: chainSet(chain, kind) }, specs[kind])),
     ...kinds.map((kind) =>
-      addRule({ ...name, chain }, [...isFamily(family), ...asked, ...rewriteBy(family, kind, `${chain}-${kind}`)]),
+      addRule({ ...name, chain }, [...isFamily(family), ...asked, ...rewriteBy(family, kind, chainSet(chain, kind))]),
     ),
   ]
 }

@@ -7,7 +7,7 @@ import { addElements, deleteElements, type Element } from '../netlink/nftables/e
 import type { Nftables } from '../netlink/nftables/nftables.js'
 import { deleteTable } from '../netlink/nftables/table.js'
 import { parseTag } from './owner.js'
-import { objectsOf, type Skeleton } from './skeleton.js'
+import { objectsIn, type Skeleton } from './skeleton.js'
 
 export interface Entry {
   readonly set: string
@@ -118,8 +118,9 @@ export function removal(
   }
   const extras = orphans.map((chain) => ({ chain, ...companions(chain) }))
   if (last) {
-    const ours = extras.reduce((n, { objects }) => n + 1 + objects, objectsOf(skeleton))
-    if (nft.table(name)?.use === ours) return [deleteTable(name)]
+    const table = nft.table(name)
+    const ours = extras.reduce((n, { objects }) => n + 1 + objects, 0)
+    if (table !== undefined && table.use === objectsIn(skeleton, table) + ours) return [deleteTable(name)]
   }
   return [
     ...deleteEntries(skeleton, doomed),

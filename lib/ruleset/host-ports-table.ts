@@ -4,6 +4,7 @@
  *   map any4      { tcp . 8080 comment "<attachment>" : 10.1.2.3 . 80 }
  *   map specific4 { 192.0.2.1 . udp . 53 comment "<attachment>" : 10.1.2.3 . 53 }
  *   set claimed4  { tcp . 8080, udp . 53 }        one question tells whether a port is taken on any address
+ *   map gateany4, gatespecific4                   as any4 and specific4, of ports under conditions: to their chain
  *   set answered4 { 10.1.2.3 }                    who needs a source address that finds the way back
  *   map pods4     { 10.1.2.3 : goto answered }    counts the containers; no rule looks here
  *   set hairpin4  { 10.1.2.3 . 10.1.2.3 }         who may be asking himself; and all that ports lead to
@@ -75,14 +76,18 @@ export interface Exposed {
 
 const TYPE = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
 
-export type PortSet = 'any' | 'specific' | 'claimed' | 'gate' | 'pods' | 'answered' | 'everyone' | 'hairpin' | 'beside'
+/** Of a mapping: whether it is on every address, or on one. */
+const KINDS = ['any', 'specific'] as const
+type Kind = (typeof KINDS)[number]
+
+export type PortSet = Kind | `gate${Kind}` | 'claimed' | 'pods' | 'answered' | 'everyone' | 'hairpin' | 'beside'
 
 export function portSet(set: PortSet, family: Family): string {
   return `${set}${family}`
 }
 
 /** The maps from ports to containers. */
-export function mapSpecs(family: Family): Readonly<Record<'any' | 'specific', SetSpec>> {
+export function mapSpecs(family: Family): Readonly<Record<Kind, SetSpec>> {
   const value = [TYPE[family], 'inet_service'] as const
   return {
     any: { key: ['inet_proto', 'inet_service'], value },
@@ -97,7 +102,8 @@ function setsOf(family: Family): Record<string, SetSpec> {
     any,
     specific,
     claimed: { key: ['inet_proto', 'inet_service'] },
-    gate: { key: ['inet_proto', 'inet_service'], value: 'verdict' },
+    gateany: { key: any.key, value: 'verdict' },
+    gatespecific: { key: specific.key, value: 'verdict' },
     pods: { key: [address], value: 'verdict' },
     answered: { key: [address] },
     everyone: { key: [address] },
@@ -107,13 +113,20 @@ function setsOf(family: Family): Record<string, SetSpec> {
   return Object.fromEntries(Object.entries(sets).map(([name, spec]) => [`${name}${family}`, spec]))
 }
 
-/** Sends packets to the container that a map of `mapSpecs` names; the packet must be of the family. */
-export function rewriteBy(family: Family, kind: 'any' | 'specific', set: string): Expression[] {
+/** Loads a packet's key in the maps of a kind. */
+function loadKey(family: Family, kind: Kind): Expression[] {
   const first = kind === 'any' ? 0 : family === 4 ? 1 : 4
   return [
     ...(kind === 'any' ? [] : [loadAddress(family, 'destination')]),
     meta('l4protocol', first),
     payload('transport', 2, 2, first + 1),
+  ]
+}
+
+/** Sends packets to the container that a map of `mapSpecs` names; the packet must be of the family. */
+export function rewriteBy(family: Family, kind: Kind, set: string): Expression[] {
+  return [
+    ...loadKey(family, kind),
     lookup(set, { into: 0 }),
     nat('dnat', { family, address: 0, port: family === 4 ? 1 : 4 }),
   ]
@@ -135,12 +148,11 @@ const toHost: Expression[] = [
 const hostports: Expression[][] = FAMILIES.flatMap((family) => [
   [...isFamily(family), ...rewriteBy(family, 'specific', portSet('specific', family))],
   [...isFamily(family), ...rewriteBy(family, 'any', portSet('any', family))],
-  [
+  ...(['specific', 'any'] as const).map((kind) => [
     ...isFamily(family),
-    meta('l4protocol'),
-    payload('transport', 2, 2, 1),
-    lookup(portSet('gate', family), { into: 'verdict' }),
-  ],
+    ...loadKey(family, kind),
+    lookup(portSet(`gate${kind}`, family), { into: 'verdict' }),
+  ]),
 ])
 
 const answered: Expression[][] = [
@@ -227,7 +239,7 @@ const chains: Record<string, SkeletonChain> = {
 
 export const HOST_PORTS: Skeleton = {
   name: { family: 'inet', table: 'flatnet-portmap' },
-  version: 3,
+  version: 4,
   witness: 'postrouting',
   sets: { ...setsOf(4), ...setsOf(6), [GUARDED]: { key: ['ifname'] } },
   chains,
@@ -239,23 +251,35 @@ export function portKey({ protocol, hostPort }: PortMapping): Uint8Array {
   return joined(new Uint8Array([PROTOCOLS[protocol]]), portBytes(hostPort))
 }
 
-/** Where a mapping's element is: its set and key. */
-export function mappingPlace(
-  family: Family,
-  mapping: PortMapping,
-  conditions?: string,
-): { set: string; key: Uint8Array } {
-  const { hostAddress } = mapping
-  const kind = hostAddress === undefined ? 'any' : 'specific'
-  return {
-    set: conditions === undefined ? portSet(kind, family) : `${conditions}-${kind}`,
-    key: hostAddress === undefined ? portKey(mapping) : joined(hostAddress.bytes, portKey(mapping)),
-  }
+/** The map that a chain of conditions has for mappings of a kind. */
+export function chainSet(chain: string, kind: Kind): string {
+  return `${chain}-${kind}`
+}
+
+/** The maps of a family that have a mapping, or its gate, where there is any: by their kind. */
+export function placesOf(family: Family): { readonly kind: Kind; readonly sets: readonly string[] }[] {
+  return KINDS.map((kind) => ({ kind, sets: [portSet(kind, family), portSet(`gate${kind}`, family)] }))
+}
+
+/** The set behind a gate in which a gate's mapping is; undefined where `set` has no gates. */
+export function setBehind(set: string, chain: string): string | undefined {
+  const kind = KINDS.find((one) => set.startsWith(`gate${one}`))
+  return kind && chainSet(chain, kind)
 }
 
 /** The interface whose 127/8 must be guarded, because 127.0.0.1 leads to the container through it. */
 export function guardedLink({ mode, families }: Exposed): string | undefined {
   return mode === 'plain' ? undefined : families.find(({ address }) => address.family === 4)?.beside
+}
+
+/** The same where nobody but this container is behind it: its own host end, as ptp makes it. */
+export function ownGuardedLink(exposed: Exposed): string | undefined {
+  const link = guardedLink(exposed)
+  return link === exposed.owner.link ? link : undefined
+}
+
+export function guardEntry(link: string, owner: Owner): Entry {
+  return { set: GUARDED, element: { key: nameBytes(link), comment: tagOf(owner) }, shared: true }
 }
 
 /** Everything an attachment has in the table. */
@@ -268,17 +292,16 @@ export function exposedEntries(exposed: Exposed): Entry[] {
     const add = (set: PortSet, element: Omit<Entry['element'], 'comment'>, shared = false) =>
       entries.push({ set: portSet(set, family), element: { ...element, comment }, shared })
     for (const mapping of mappings) {
-      const key = portKey(mapping)
-      entries.push({
-        set: mappingPlace(family, mapping, conditions).set,
-        element: {
-          key: mappingPlace(family, mapping, conditions).key,
-          value: joined(bytes, portBytes(mapping.containerPort)),
-          comment,
-        },
-      })
-      add('claimed', { key }, mapping.hostAddress !== undefined)
-      if (conditions !== undefined) add('gate', { key, verdict: { kind: 'jump', chain: conditions } })
+      const { hostAddress } = mapping
+      const kind = hostAddress === undefined ? 'any' : 'specific'
+      const key = hostAddress === undefined ? portKey(mapping) : joined(hostAddress.bytes, portKey(mapping))
+      const value = joined(bytes, portBytes(mapping.containerPort))
+      if (conditions === undefined) add(kind, { key, value })
+      else {
+        entries.push({ set: chainSet(conditions, kind), element: { key, value, comment } })
+        add(`gate${kind}`, { key, verdict: { kind: 'jump', chain: conditions } })
+      }
+      add('claimed', { key: portKey(mapping) }, hostAddress !== undefined)
     }
     add('pods', { key: bytes, verdict: { kind: 'goto', chain: mode } })
     if (mode !== 'plain') add(mode, { key: bytes })

@@ -7,21 +7,24 @@ import type { Nftables } from '../netlink/nftables/nftables.js'
 import { deleteSet } from '../netlink/nftables/set.js'
 import { isErrno } from '../sys/errno.js'
 import { buildConditions, type Conditions } from './conditions.js'
-import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
+import { addEntries, deleteEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
 import {
+  chainSet,
   type Exposed,
   exposedEntries,
   GUARDED,
+  guardEntry,
   guardedLink,
   HOST_PORTS,
-  mappingPlace,
   type PortMapping,
+  placesOf,
   portKey,
   portSet,
   SOURCE_SETS,
+  setBehind,
 } from './host-ports-table.js'
-import { nameBytes, sameBytes } from './key.js'
-import { networkTag, ownerKey, parseTag, type Tag, tagOf } from './owner.js'
+import { joined, nameBytes, sameBytes } from './key.js'
+import { networkTag, ownerKey, parseTag, type Tag } from './owner.js'
 import { entryKey, rebuild } from './rebuild.js'
 import { settle } from './settle.js'
 import { damage, isWhole } from './skeleton.js'
@@ -40,11 +43,7 @@ export interface ExposeOptions {
 /** Maps an attachment's ports. Throws code 104 where another container that lives holds one of them. */
 export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOptions): void {
   const { conditions = new Map(), others, guard } = options
-  const guards: Entry[] =
-    guard === undefined
-      ? []
-      : [{ set: GUARDED, element: { key: nameBytes(guard), comment: tagOf(exposed.owner) }, shared: true }]
-  const entries = [...exposedEntries(exposed), ...guards]
+  const entries = [...exposedEntries(exposed), ...(guard === undefined ? [] : [guardEntry(guard, exposed.owner)])]
   // An address of its own does not collide with the wildcard in any set, so it must be asked for.
   let careful =
     conditions.size > 0 ||
@@ -76,10 +75,8 @@ export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOpti
       if (tag.key !== own && (tag.link === '' || options.linkExists(tag.link))) throw taken(entry, exposed, tag)
       doomed.set(entryKey(entry), entry)
     }
-    for (const entry of findEntries(nft, HOST_PORTS, [
-      ...entries.filter(({ set }) => set !== GUARDED),
-      ...otherModes(exposed),
-    ])) {
+    const inPlace = [...entries.filter(({ set }) => set !== GUARDED), ...otherModes(exposed)]
+    for (const entry of withBehind(nft, findEntries(nft, HOST_PORTS, inPlace))) {
       if (entry.set.startsWith('claimed') && isNeeded(nft, entry, doomed)) continue
       doomed.set(entryKey(entry), entry)
     }
@@ -106,9 +103,7 @@ function otherModes({ mode, families }: Exposed): Entry[] {
 
 function guardOf(exposed: Exposed): Entry[] {
   const link = guardedLink(exposed)
-  return link === undefined
-    ? []
-    : [{ set: GUARDED, element: { key: nameBytes(link), comment: tagOf(exposed.owner) }, shared: true }]
+  return link === undefined ? [] : [guardEntry(link, exposed.owner)]
 }
 
 /** Elements of others that stand in the way of a mapping: the same port, where one of the two is on every address. */
@@ -129,48 +124,58 @@ function holdersOf(nft: Nftables, { families }: Exposed): Entry[] {
   return found
 }
 
-/** The maps to look in: the plain ones, and those behind the port's gate. */
+/** Whatever is mapped on the port, on an address that is the mapping's too. */
 function onPort(nft: Nftables, family: Family, mapping: PortMapping): Entry[] {
+  const { hostAddress } = mapping
   const key = portKey(mapping)
-  const gate = nft.element({ ...HOST_PORTS.name, set: portSet('gate', family) }, key)
-  const behind = gate?.verdict !== undefined && 'chain' in gate.verdict ? gate.verdict.chain : undefined
-  const found: Entry[] = []
-  for (const chain of behind === undefined ? [undefined] : [undefined, behind]) {
-    const { set: any } = mappingPlace(family, { ...mapping, hostAddress: undefined } as never, chain)
-    const wildcard = nft.element({ ...HOST_PORTS.name, set: any }, key)
-    if (wildcard !== undefined) found.push({ set: any, element: wildcard })
-    if (mapping.hostAddress !== undefined) {
-      const { set, key: exact } = mappingPlace(family, mapping, chain)
-      const same = nft.element({ ...HOST_PORTS.name, set }, exact)
-      if (same !== undefined) found.push({ set, element: same })
-    } else {
-      const set = any.slice(0, any.lastIndexOf('any')) + any.slice(any.lastIndexOf('any')).replace('any', 'specific')
-      for (const element of nft.elements({ ...HOST_PORTS.name, set })) {
-        if (sameBytes(element.key.subarray(-8), key)) found.push({ set, element })
-      }
-    }
-  }
-  return found
+  const found = placesOf(family).flatMap(({ kind, sets }) =>
+    sets.flatMap((set) => {
+      if (kind === 'specific' && hostAddress === undefined) return onAnyAddress(nft, set, key)
+      const exact = kind === 'any' || hostAddress === undefined ? key : joined(hostAddress.bytes, key)
+      return findEntries(nft, HOST_PORTS, [{ set, element: { key: exact } }])
+    }),
+  )
+  return withBehind(nft, found)
+}
+
+/** The elements of a map of single addresses that have the port. */
+function onAnyAddress(nft: Nftables, set: string, port: Uint8Array): Entry[] {
+  return nft
+    .elements({ ...HOST_PORTS.name, set })
+    .filter(({ key }) => sameBytes(key.subarray(-port.length), port))
+    .map((element) => ({ set, element }))
+}
+
+/** Entries, and for each gate among them the mapping behind it. */
+function withBehind(nft: Nftables, entries: readonly Entry[]): Entry[] {
+  return entries.flatMap((entry) => {
+    const { verdict, key } = entry.element
+    const set = verdict?.kind === 'jump' ? setBehind(entry.set, verdict.chain) : undefined
+    return set === undefined ? [entry] : [entry, ...findEntries(nft, HOST_PORTS, [{ set, element: { key } }])]
+  })
 }
 
 /** Whether a mapping that is not being removed still needs a claim. */
 export function isNeeded(nft: Nftables, { set, element: { key } }: Entry, doomed: ReadonlyMap<string, Entry>): boolean {
-  const family = set === portSet('claimed', 4) ? 4 : 6
-  const any = portSet('any', family)
-  const wildcard = nft.element({ ...HOST_PORTS.name, set: any }, key)
-  if (wildcard !== undefined && !doomed.has(entryKey({ set: any, element: wildcard }))) return true
-  const specific = portSet('specific', family)
-  return nft
-    .elements({ ...HOST_PORTS.name, set: specific })
-    .some((element) => sameBytes(element.key.subarray(-8), key) && !doomed.has(entryKey({ set: specific, element })))
+  return placesOf(set === portSet('claimed', 4) ? 4 : 6).some(({ kind, sets }) =>
+    sets
+      .flatMap((one) =>
+        kind === 'any' ? findEntries(nft, HOST_PORTS, [{ set: one, element: { key } }]) : onAnyAddress(nft, one, key),
+      )
+      .some((entry) => !doomed.has(entryKey(entry))),
+  )
 }
 
 /** The refusal of a rebuild, where the others are known from their records alone. */
 function refuseTakenAmong(known: readonly Entry[], exposed: Exposed, linkExists: (name: string) => boolean): void {
   for (const { address, mappings } of exposed.families) {
+    const specific = placesOf(address.family).flatMap(({ kind, sets }) => (kind === 'specific' ? sets : []))
     for (const mapping of mappings) {
       const key = portKey(mapping)
       const holder = known.find(({ set, element, shared }) => {
+        if (mapping.hostAddress !== undefined && specific.includes(set)) {
+          return sameBytes(element.key, joined(mapping.hostAddress.bytes, key))
+        }
         if (set !== portSet('claimed', address.family) || !sameBytes(element.key, key)) return false
         return shared !== true || mapping.hostAddress === undefined
       })
@@ -204,7 +209,7 @@ export function removing(
   return removal(nft, HOST_PORTS, doomed, {
     ...options,
     companions: ({ name }) => {
-      const after = ['any', 'specific'].map((kind) => deleteSet({ ...HOST_PORTS.name, set: `${name}-${kind}` }))
+      const after = placesOf(4).map(({ kind }) => deleteSet({ ...HOST_PORTS.name, set: chainSet(name, kind) }))
       return { after, objects: after.length }
     },
   })
@@ -244,6 +249,21 @@ export function guardedLinks(nft: Nftables): string[] {
     let name = ''
     for (const byte of key) if (byte !== 0) name += String.fromCharCode(byte)
     return name
+  })
+}
+
+/** Ends the guard of interfaces that are gone. */
+export function unguardGone(nft: Nftables, linkExists: (name: string) => boolean): void {
+  const gone = guardedLinks(nft).filter((link) => !linkExists(link))
+  if (gone.length === 0) return
+  settle('end guards', () => {
+    const generation = nft.generation()
+    const doomed = findEntries(
+      nft,
+      HOST_PORTS,
+      gone.map((link) => ({ set: GUARDED, element: { key: nameBytes(link) } })),
+    )
+    return doomed.length === 0 || nft.commit(deleteEntries(HOST_PORTS, doomed), generation)
   })
 }
 

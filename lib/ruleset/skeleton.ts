@@ -16,7 +16,7 @@ import type { TableName } from '../netlink/nftables/message.js'
 import { isUnsupported, type Nftables } from '../netlink/nftables/nftables.js'
 import { addRule } from '../netlink/nftables/rule.js'
 import { addSet, type SetSpec } from '../netlink/nftables/set.js'
-import { addTable } from '../netlink/nftables/table.js'
+import { addTable, type Table } from '../netlink/nftables/table.js'
 
 export interface SkeletonChain {
   readonly base?: BaseChain
@@ -46,7 +46,7 @@ function words({ version }: Skeleton): string {
 /** The requests that make the whole of it; EEXIST where the table is there. */
 export function buildSkeleton(skeleton: Skeleton): Request[] {
   const { name } = skeleton
-  const requests = [addTable(name, words(skeleton))]
+  const requests = [addTable(name, `${words(skeleton)} ${objectsOf(skeleton)}`)]
   for (const set of Object.keys(skeleton.sets)) {
     requests.push(addSet({ ...name, set }, skeleton.sets[set] as SetSpec))
   }
@@ -96,6 +96,12 @@ export function damage(nft: Nftables, skeleton: Skeleton): string[] {
 /** Number of chains and sets, as the kernel counts them in a table's use. */
 export function objectsOf({ sets, chains }: Skeleton): number {
   return Object.keys(sets).length + Object.keys(chains).length
+}
+
+/** The same of a table that is there, whatever its version: its comment says so. */
+export function objectsIn(skeleton: Skeleton, { comment }: Table): number {
+  const [, , objects] = comment.split(' ')
+  return objects === undefined ? objectsOf(skeleton) : Number(objects)
 }
 
 /** For STATUS: throws code 50 with what the kernel lacks for this table. Nothing is changed. */

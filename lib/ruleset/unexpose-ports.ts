@@ -4,7 +4,17 @@ import type { Nftables } from '../netlink/nftables/nftables.js'
 import { isTableRemoval } from '../netlink/nftables/table.js'
 import { type Entry, findEntries, scanEntries } from './entries.js'
 import { isNeeded, removing } from './host-ports.js'
-import { type Exposed, exposedEntries, GUARDED, HOST_PORTS, portSet } from './host-ports-table.js'
+import {
+  chainSet,
+  type Exposed,
+  exposedEntries,
+  GUARDED,
+  guardEntry,
+  HOST_PORTS,
+  ownGuardedLink,
+  placesOf,
+  portSet,
+} from './host-ports-table.js'
 import { parseTag } from './owner.js'
 import { entryKey } from './rebuild.js'
 import { settle } from './settle.js'
@@ -45,7 +55,7 @@ function intactEntries(nft: Nftables, key: string, exposed: Exposed): Entry[] | 
   const isSimple = exposed.families.every(
     ({ mappings, conditions }) => conditions === undefined && mappings.every((one) => one.hostAddress === undefined),
   )
-  if (!isSimple) return undefined
+  if (!isSimple || ownGuardedLink(exposed) !== undefined) return undefined
   const decisive = (['any', 'pods'] as const).flatMap((set) => [portSet(set, 4), portSet(set, 6)])
   const [asked, others] = [true, false].map((is) =>
     exposedEntries(exposed).filter(({ set }) => decisive.includes(set) === is),
@@ -65,8 +75,9 @@ function entriesOf(nft: Nftables, key: string, exposed: Exposed | undefined): En
     exposed === undefined
       ? scanEntries(nft, HOST_PORTS, (tag) => tag.key === key)
       : findEntries(nft, HOST_PORTS, exposedEntries(exposed))
+  const guards = exposed === undefined ? [] : ownGuard(nft, exposed)
   const gates = exposed === undefined ? searchBehindGates(nft, key, candidates) : []
-  const doomed = new Map<string, Entry>()
+  const doomed = new Map(guards.map((entry) => [entryKey(entry), entry]))
   for (const entry of [...candidates, ...gates]) {
     if (entry.set !== GUARDED && isOf(entry, key)) doomed.set(entryKey(entry), entry)
   }
@@ -77,14 +88,20 @@ function entriesOf(nft: Nftables, key: string, exposed: Exposed | undefined): En
   return [...doomed.values()]
 }
 
+/** The guard of an interface that nobody else is behind. */
+function ownGuard(nft: Nftables, exposed: Exposed): Entry[] {
+  const link = ownGuardedLink(exposed)
+  return link === undefined ? [] : findEntries(nft, HOST_PORTS, [guardEntry(link, exposed.owner)])
+}
+
 /** The claims of ports that an attachment has on single addresses: others may need them, whoever made them. */
 function sharedClaims(nft: Nftables, doomed: ReadonlyMap<string, Entry>): Entry[] {
-  const claims = [...doomed.values()]
-    .filter(({ set }) => set === portSet('specific', 4) || set === portSet('specific', 6))
-    .map(({ set, element }) => ({
-      set: portSet('claimed', set === portSet('specific', 4) ? 4 : 6),
-      element: { key: element.key.slice(-8) },
-    }))
+  const claims = ([4, 6] as const).flatMap((family) => {
+    const specific = placesOf(family).flatMap(({ kind, sets }) => (kind === 'specific' ? sets : []))
+    return [...doomed.values()]
+      .filter(({ set }) => specific.includes(set))
+      .map(({ element }) => ({ set: portSet('claimed', family), element: { key: element.key.slice(-8) } }))
+  })
   return findEntries(nft, HOST_PORTS, claims)
 }
 
@@ -95,8 +112,8 @@ function searchBehindGates(nft: Nftables, key: string, candidates: readonly Entr
     if (element.verdict?.kind === 'jump') chains.add(element.verdict.chain)
   }
   return [...chains].flatMap((chain) =>
-    ['any', 'specific'].flatMap((kind) => {
-      const set = `${chain}-${kind}`
+    (['any', 'specific'] as const).flatMap((kind) => {
+      const set = chainSet(chain, kind)
       return nft
         .elements({ ...HOST_PORTS.name, set })
         .filter(({ comment = '' }) => parseTag(comment).key === key)

@@ -1,6 +1,6 @@
 /** ADD: the record first, then one transaction for all of the ports. */
 
-import { addressOf, containerAddresses, hostLink, linkTowards, requirePrevious } from '../../lib/attachment/previous.js'
+import { addressOf, containerAddresses, hostSide, linkTowards, requirePrevious } from '../../lib/attachment/previous.js'
 import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import { podName } from '../../lib/cni/args.js'
 import type { AddRequest } from '../../lib/cni/request.js'
@@ -26,7 +26,7 @@ export function add(request: AddRequest<PortmapConfig>): Result {
   if ((request.config.runtimeConfig?.portMappings ?? []).length === 0) return previous
   const settings = settingsOf(request.config)
   const host = openHost()
-  const link = hostLink(host, previous)
+  const { end: link } = hostSide(host, previous)
   const { exposed, conditions } = wanted(request, host, previous, settings, link?.name)
   if (exposed.families.length === 0) return previous
   const recorded = recordOf(exposed, conditions)

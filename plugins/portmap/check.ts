@@ -1,6 +1,6 @@
 /** CHECK: every element of the attachment is in the ruleset, and leads where it led. */
 
-import { hostLink } from '../../lib/attachment/previous.js'
+import { hostSide } from '../../lib/attachment/previous.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { CheckRequest } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
@@ -15,7 +15,7 @@ export function check(request: CheckRequest<PortmapConfig>): void {
   if ((request.config.runtimeConfig?.portMappings ?? []).length === 0) return
   const settings = settingsOf(request.config)
   const host = openHost()
-  const { exposed } = wanted(request, host, request.prevResult, settings, hostLink(host, request.prevResult)?.name)
+  const { exposed } = wanted(request, host, request.prevResult, settings, hostSide(host, request.prevResult).end?.name)
   if (exposed.families.length === 0) return // as in ADD: no address has the family of a hostIP
   const differences = withRuleset((nft) => checkPorts(nft, exposed))
   const link = guardedLink(exposed)

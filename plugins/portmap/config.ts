@@ -66,7 +66,7 @@ function mappingsOf({ runtimeConfig }: PortmapConfig): FamilyMapping[] {
   ).entries()) {
     const where = `portMappings[${at}]`
     const name = protocol.toLowerCase()
-    if (!(name in PROTOCOLS)) {
+    if (!Object.hasOwn(PROTOCOLS, name)) {
       throw invalid(`${where}: protocol ${JSON.stringify(protocol)} is none of ${Object.keys(PROTOCOLS).join(', ')}`)
     }
     const address = hostIP === '' ? undefined : parseAddress(hostIP)
@@ -74,13 +74,17 @@ function mappingsOf({ runtimeConfig }: PortmapConfig): FamilyMapping[] {
       throw invalid(`${where}: hostIP ${JSON.stringify(hostIP)} is no address`)
     const hostAddress = address === undefined || isUnspecified(address) ? undefined : address
     const families: readonly Family[] = address === undefined ? [4, 6] : [address.family]
-    const key = `${families} ${hostAddress === undefined ? '' : formatAddress(hostAddress)} ${name} ${hostPort}`
-    const earlier = ports.get(key)
-    if (earlier === containerPort) continue
-    if (earlier !== undefined) {
-      throw invalid(`${where}: host port ${hostPort}/${name} leads to container port ${earlier} already`)
+    let isNew = false
+    for (const family of families) {
+      const key = `${family} ${hostAddress === undefined ? '' : formatAddress(hostAddress)} ${name} ${hostPort}`
+      const earlier = ports.get(key)
+      if (earlier !== undefined && earlier !== containerPort) {
+        throw invalid(`${where}: host port ${hostPort}/${name} leads to container port ${earlier} already`)
+      }
+      if (earlier === undefined) isNew = true
+      ports.set(key, containerPort)
     }
-    ports.set(key, containerPort)
+    if (!isNew) continue
     mappings.push({
       families,
       protocol: name as Protocol,

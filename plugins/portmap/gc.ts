@@ -4,7 +4,7 @@ import { collectFailures } from '../../lib/attachment/failures.js'
 import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import { type GcRequest, keeps } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
-import { stalePorts } from '../../lib/ruleset/host-ports.js'
+import { stalePorts, unguardGone } from '../../lib/ruleset/host-ports.js'
 import { withRulesetIfAny } from '../../lib/ruleset/settle.js'
 import { unexposePorts } from '../../lib/ruleset/unexpose-ports.js'
 import { attachmentKey, claim, listRecords } from '../../lib/store/record.js'
@@ -50,6 +50,9 @@ export function gc(request: GcRequest<PortmapConfig>): void {
         if (!recorded.has(key)) unexposePorts(nft, key, undefined, () => guardedTableGoes(nft))
       }
     })
+    failures.attempt('cannot look for guards of links that are gone', () =>
+      unguardGone(nft, (name) => host.links.find(name) !== undefined),
+    )
   })
   failures.report()
 }

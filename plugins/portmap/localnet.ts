@@ -26,6 +26,11 @@ export function closeLocalnets(nft: Nftables): string[] {
   return guardedLinks(nft).filter((link) => preferSysctl(key(link), '0'))
 }
 
+/** The same for an interface, if it is guarded. */
+export function closeLocalnet(nft: Nftables, link: string): void {
+  if (isGuarded(nft, link)) preferSysctl(key(link), '0')
+}
+
 export function reopen(links: readonly string[]): void {
   for (const link of links) preferSysctl(key(link), '1')
 }

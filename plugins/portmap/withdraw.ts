@@ -2,13 +2,15 @@
 
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
-import { type Exposed, HOST_PORTS } from '../../lib/ruleset/host-ports-table.js'
+import { type Exposed, HOST_PORTS, ownGuardedLink } from '../../lib/ruleset/host-ports-table.js'
 import { ownerKey } from '../../lib/ruleset/owner.js'
 import { unexposePorts } from '../../lib/ruleset/unexpose-ports.js'
 import { forgetConnections } from './connections.js'
-import { closeLocalnets, reopen } from './localnet.js'
+import { closeLocalnet, closeLocalnets, reopen } from './localnet.js'
 
 export function withdraw(nft: Nftables, host: Netlink, exposed: Exposed): void {
+  const link = ownGuardedLink(exposed)
+  if (link !== undefined) closeLocalnet(nft, link)
   unexposePorts(nft, ownerKey(exposed.owner), exposed, () => guardedTableGoes(nft))
   forgetConnections(nft, host, exposed, 'DEL')
 }
