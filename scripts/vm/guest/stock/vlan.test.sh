@@ -93,5 +93,24 @@ holds 'the gateway is on the bridge of the VLAN' on_node_says 10.100.0.1/24 ip -
 holds 'the gateway of a VLAN answers' reaches g100 10.100.0.1
 holds 'the gateway of the other VLAN answers' reaches g200 10.200.0.1
 holds 'the node routes between VLANs' reaches g100 10.200.0.2
+
+# firewall behind it: the port is the container's own, and routed packets come in by the VLAN's gateway.
+isolated() {
+  echo "{ \"cniVersion\": \"1.0.0\", \"name\": \"net$1\", \"type\": \"firewall\", \"ingressPolicy\": \"isolated\" }"
+}
+holds 'ADD of another pod with vlan 100' pod h100 "$(layer3 100 100)"
+holds 'pods of a VLAN reach each other' reaches g100 10.100.0.3
+for name in g100 h100 g200; do
+  holds "firewall isolates $name" chain $name firewall "$(isolated "$(echo $name | tr -d gh)")"
+done
+holds 'isolated pods of a VLAN do not reach each other' fails reaches g100 10.100.0.3
+holds 'nor those of two VLANs' fails reaches g200 10.100.0.2
+holds 'an isolated pod reaches its gateway' reaches g100 10.100.0.1
+for name in g100 h100 g200; do
+  holds "CHECK finds the isolation of $name" check_chain $name firewall
+  holds "DEL ends the isolation of $name" unchain $name firewall
+done
+holds 'the node routes between VLANs again' reaches g100 10.200.0.2
+holds 'DEL of another pod with vlan 100' unpod h100
 holds 'DEL of vlan 100' unpod g100
 holds 'DEL of vlan 200' unpod g200
