@@ -12,6 +12,22 @@ const portMappings = [
 const PORTMAP = { type: 'portmap', runtimeConfig: { portMappings } }
 const OTHERS = { runtimeConfig: { portMappings: portMappings.map((one) => ({ ...one, hostPort: one.hostPort + 1 })) } }
 
+/** The same ports on two addresses of the host, which share a chain of conditions. */
+const conditional = (hostIP: string) => ({
+  conditionsV4: ['-i', 'up0'],
+  runtimeConfig: { portMappings: portMappings.map((one) => ({ ...one, hostIP })) },
+})
+
+interface Scene {
+  readonly plugin: Json
+  /** Of a pod that lives beside. */
+  readonly others?: Json
+}
+
+const ALONE: Scene = { plugin: PORTMAP }
+const BESIDE: Scene = { plugin: PORTMAP, others: OTHERS }
+const CONDITIONS: Scene = { plugin: { ...PORTMAP, ...conditional('192.0.2.1') }, others: conditional('192.0.2.2') }
+
 /** Mappings, the way to them by 127.0.0.1, and connections that lead to the container. */
 const LOOK = `${RULESET}
   grep -H . /proc/sys/net/ipv4/conf/cni0/route_localnet
@@ -22,20 +38,20 @@ const SEND = "bash -c 'echo >/dev/udp/192.0.2.1/5353; echo >/dev/udp/2001:db8::1
 
 type Follower = 'del' | 'gc'
 
-function adding(beside: boolean, follower: Follower) {
+function adding({ plugin, others }: Scene, follower: Follower) {
   return () => {
-    const { host, container, stateDir, add, del, gc, addNeighbour } = chained(t, PORTMAP)
-    if (beside) addNeighbour(OTHERS)
+    const { host, container, stateDir, add, del, gc, addNeighbour } = chained(t, plugin)
+    if (others !== undefined) addNeighbour(others)
     const next = { del, gc }[follower]
-    const prepare = beside ? shellOf(del) : `${shellOf(del)}; rm -rf ${stateDir}`
+    const prepare = others !== undefined ? shellOf(del) : `${shellOf(del)}; rm -rf ${stateDir}`
     return { host, container, directories: [stateDir], prepare, victim: add, next, look: LOOK }
   }
 }
 
-function removing(beside: boolean, victim: Follower, follower: Follower, more: Json = {}) {
+function removing({ plugin, others }: Scene, victim: Follower, follower: Follower, more: Json = {}) {
   return () => {
-    const { host, container, stateDir, add, del, gc, addNeighbour } = chained(t, PORTMAP)
-    if (beside) addNeighbour(OTHERS)
+    const { host, container, stateDir, add, del, gc, addNeighbour } = chained(t, plugin)
+    if (others !== undefined) addNeighbour(others)
     const calls = { del: { ...del, ...more }, gc }
     const prepare = `${shellOf(del)}; ${shellOf(add)}; ${SEND}`
     const directories = [stateDir]
@@ -44,22 +60,29 @@ function removing(beside: boolean, victim: Follower, follower: Follower, more: J
 }
 
 const sweeps: Sweep[] = [
-  { claim: 'portmap: ADD of the first ports, then DEL', scene: adding(false, 'del'), atLeast: 80 },
-  { claim: 'portmap: ADD beside mapped ports, then DEL', scene: adding(true, 'del'), atLeast: 80 },
-  { claim: 'portmap: ADD beside mapped ports, then GC', scene: adding(true, 'gc'), atLeast: 80 },
-  { claim: 'portmap: DEL of the last ports, then DEL', scene: removing(false, 'del', 'del'), atLeast: 60, exact: true },
+  { claim: 'portmap: ADD of the first ports, then DEL', scene: adding(ALONE, 'del'), atLeast: 80 },
+  { claim: 'portmap: ADD beside mapped ports, then DEL', scene: adding(BESIDE, 'del'), atLeast: 80 },
+  { claim: 'portmap: ADD beside mapped ports, then GC', scene: adding(BESIDE, 'gc'), atLeast: 80 },
+  { claim: 'portmap: DEL of the last ports, then DEL', scene: removing(ALONE, 'del', 'del'), atLeast: 60, exact: true },
   {
     claim: 'portmap: DEL beside mapped ports, then DEL',
-    scene: removing(true, 'del', 'del'),
+    scene: removing(BESIDE, 'del', 'del'),
     atLeast: 60,
     exact: true,
   },
   {
     claim: 'portmap: DEL without namespace or previous result, then GC',
-    scene: removing(true, 'del', 'gc', { netns: '' }),
+    scene: removing(BESIDE, 'del', 'gc', { netns: '' }),
     atLeast: 60,
     exact: true,
   },
-  { claim: 'portmap: GC, then GC', scene: removing(true, 'gc', 'gc'), atLeast: 60, exact: true },
+  { claim: 'portmap: ADD under conditions of others, then DEL', scene: adding(CONDITIONS, 'del'), atLeast: 80 },
+  {
+    claim: 'portmap: DEL under conditions of others, then DEL',
+    scene: removing(CONDITIONS, 'del', 'del'),
+    atLeast: 60,
+    exact: true,
+  },
+  { claim: 'portmap: GC, then GC', scene: removing(BESIDE, 'gc', 'gc'), atLeast: 60, exact: true },
 ]
 sweepAll(sweeps)
