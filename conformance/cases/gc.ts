@@ -7,7 +7,7 @@ import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
 import { equal } from '../json.js'
-import type { Snapshot } from '../snapshot.js'
+import { matches, type Snapshot } from '../snapshot.js'
 import { linksSettled, nothingLeftOnHost, ofHost, vethsOf } from '../witness.js'
 
 const KEY = 'cni.dev/valid-attachments'
@@ -53,12 +53,7 @@ function three(context: Context): Kept {
 /** What there is of the host beyond declared leftovers. */
 function essence(context: Context, snapshot: Snapshot): string[] {
   const leaves = context.plugin.leaves ?? []
-  return ofHost(snapshot).filter((line) => !leaves.some((pattern) => like(pattern, line)))
-}
-
-function like(pattern: string, line: string): boolean {
-  const [head = '', ...rest] = pattern.split('*')
-  return line.startsWith(head) && rest.every((part) => line.includes(part))
+  return ofHost(snapshot).filter((line) => !leaves.some((pattern) => matches(pattern, line)))
 }
 
 /** Fails where the stale one is still there, or one of the others is not as it was. */
