@@ -29,7 +29,7 @@ export const REFERENCE: readonly Waiver[] = [
   ),
 
   ...each(
-    ['host-local', 'bridge', 'bandwidth'],
+    ['host-local', 'bridge', 'portmap', 'bandwidth', 'firewall'],
     'there is no GC: the verb does nothing',
     'GC-01',
     'GC-02',
@@ -120,7 +120,10 @@ export const REFERENCE: readonly Waiver[] = [
   { id: 'ROB-28', plugins: ['firewall'], reason: 'STATUS does not look for iptables' },
   { id: 'IO-10.inside', plugins: ['firewall'], reason: 'null where prevResult has its addresses is a panic' },
   { id: 'ROB-19', plugins: ['host-local'], reason: 'killed between making a lease and writing it, an empty one stays' },
-  ...each(['portmap'], 'the first ones at once make their common chain twice, which fails', 'CON-01'),
+  ...each(['portmap', 'firewall'], 'the first ones at once make their common chain twice, which fails', 'CON-01'),
+  ...each(['portmap'], 'DEL without the mappings of ADD leaves the rules', 'DEL-10', 'RTM-32'),
+  ...each(['portmap'], 'the empty chain of a container stays when ADD fails', 'ADD-11'),
+  ...each(['firewall'], 'DEL finds its rules by the addresses of prevResult alone', 'DEL-07', 'DEL-11', 'RTM-05'),
   ...each(['portmap', 'bandwidth'], 'DEL of another interface of the container takes these rules, too', 'DEL-12'),
   ...each(['bandwidth'], 'CHECK passes though the queue is gone', 'CHK-08'),
   ...each(['bandwidth'], 'prevResult without interfaces ends in a panic', 'IO-10', 'IO-10.inside'),
