@@ -167,7 +167,7 @@ export const cases: Case[] = [
         t.noResidue(
           gone ? before.filter((line) => !line.startsWith('container')) : before,
           `DEL ${gone ? 'without the namespace ' : ''}removes the rules`,
-          ['container*', 'host nft table *', 'host nft chain *', 'host sysctl *'],
+          ['container*', 'host nft table *', 'host nft chain * hook=*', 'host sysctl *'],
         )
       }
     },

@@ -99,6 +99,30 @@ export const cases: Case[] = [
     },
   },
   {
+    id: 'GC-01.masquerade',
+    section: 'S2 GC',
+    level: 'SHOULD',
+    duty: ['DL'],
+    claim: 'GC removes the rules by which a stale attachment got the host’s address',
+    needs: { since: '1.1.0', link: true, kernel: ['nft nat'] },
+    async run(context) {
+      const config = { ipMasq: true }
+      const [first, stale] = [context.attachment({ config }), context.attachment({ config })]
+      first.added()
+      const without = context.snapshot()
+      const links = vethsOf(context.host)
+      stale.added()
+      const rules = (snapshot: Snapshot) => snapshot.filter((line) => line.startsWith('host nft '))
+      if (equal(rules(without), rules(context.snapshot()))) context.skip('the plugin has no rule for each attachment')
+      const fresh = vethsOf(context.host).filter((name) => !links.includes(name))
+      const valid = validOf(first)
+      ok0(gc(context, { [KEY]: valid, [FORMER_KEY]: valid }, config))
+      await linksSettled(context, fresh)
+      nothingLeftOnHost(context, without, 'GC removes the rules of the stale attachment')
+      ok0(first.check())
+    },
+  },
+  {
     id: 'GC-02',
     section: 'S2 GC',
     level: 'MUST',
