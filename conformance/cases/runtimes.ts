@@ -7,6 +7,7 @@ import { check, done, err, fail, ok, ok0, same, seen, show, wellFormed } from '.
 import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
+import { hasOwnAddresses } from '../descriptor.js'
 import type { Json } from '../json.js'
 import { addressesIn } from '../witness.js'
 
@@ -712,6 +713,7 @@ export const cases: Case[] = [
     needs: { since: '0.3.0' },
     claim: 'After a reboot new ADDs beside DELs of old containers give no address twice',
     async run(t) {
+      if (!hasOwnAddresses(t.plugin)) t.skip('all attachments have the same addresses')
       const old = Array.from({ length: 8 }, (_, i) => t.attachment({ containerId: `old${i}`, netns: t.container }))
       for (const attachment of old) attachment.added()
       const rebooted = t.netns('rebooted')
