@@ -8,6 +8,7 @@ import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import { hasOwnAddresses } from '../descriptor.js'
+import { answerWithSubnets } from '../gateways.js'
 import type { Json } from '../json.js'
 import { addressesIn } from '../witness.js'
 
@@ -331,6 +332,7 @@ export const cases: Case[] = [
     needs: { link: true },
     claim: 'Several interfaces of one container are added at the same time',
     async run(t) {
+      if (t.plugin.layer2 === undefined) answerWithSubnets(t)
       const before = t.snapshot()
       const attachments = ['eth0', 'eth1', 'net2'].map((ifName) =>
         t.attachment({ containerId: 'pod', ifName, netns: t.container, config: layer2OrPlain(t) }),
