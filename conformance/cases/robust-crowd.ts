@@ -110,8 +110,9 @@ export const cases: Case[] = [
     section: 'robustness',
     level: 'SHOULD',
     duty: ['P'],
-    claim: 'files whose times are a year off do not matter',
+    claim: 'files from a year ahead, as after a clock that was set back, and from a year ago do not matter',
     needs: { descriptor: ['state'] },
+    // The clock itself is the machine's: no namespace has one of its own.
     run(context) {
       const [one, two] = [context.attachment(), context.attachment()]
       const before = context.snapshot()

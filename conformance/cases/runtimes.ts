@@ -47,11 +47,6 @@ const KUBERNETES = {
   K8S_POD_UID: 'b5d0c0a2-0000-4000-8000-000000000000',
 }
 
-function permutations<T>(list: readonly T[]): T[][] {
-  if (list.length < 2) return [[...list]]
-  return list.flatMap((first, i) => permutations(list.filter((_, j) => j !== i)).map((rest) => [first, ...rest]))
-}
-
 export const cases: Case[] = [
   {
     id: 'RTM-01',
@@ -312,12 +307,12 @@ export const cases: Case[] = [
     section: 'LIB',
     level: 'DF',
     duty: ['P'],
-    claim: 'CNI_ARGS with the five Kubernetes keys are taken in every order',
+    claim: 'CNI_ARGS with the five Kubernetes keys are taken in ten orders, each key twice at each place',
     run(t) {
       const attachment = t.attachment()
       const pairs = Object.entries(KUBERNETES).map(([key, value]) => `${key}=${value}`)
-      // Every key first, and every key last: the order within does not matter to a reader of pairs.
-      const orders = permutations(pairs).filter((_, i) => i % 12 === 0)
+      const turned = pairs.map((_, i) => [...pairs.slice(i), ...pairs.slice(0, i)])
+      const orders = [...turned, ...turned.map((order) => order.toReversed())]
       for (const order of orders) {
         ok(attachment.add({ args: order.join(';') }))
         ok0(attachment.del({ args: order.join(';') }))
