@@ -42,6 +42,8 @@ export interface Descriptor {
   readonly perAttachment?: readonly string[]
   /** Dotted paths of numbers in `config`, or members it lacks (counted from 1), that no two networks may share. */
   readonly perNetwork?: readonly string[]
+  /** An IPAM plugin whose configuration names the addresses, so that every attachment has the same. */
+  readonly fixedAddresses?: true
   /** An IPAM plugin that promises not to give an address away again at once. */
   readonly roundRobin?: true
   /** A command for the host's namespace that undoes something of an attachment, so that CHECK must fail. */
@@ -67,6 +69,7 @@ const MEMBERS: Record<keyof Descriptor, (value: Json) => boolean> = {
   faults: (value) => isObject(value) && Object.values(value).every(isObject),
   perAttachment: isStrings,
   perNetwork: isStrings,
+  fixedAddresses: (value) => value === true,
   roundRobin: (value) => value === true,
   spoil: isStrings,
 }
@@ -95,6 +98,11 @@ export function readDescriptor(json: Json): Descriptor {
     if (!Object.hasOwn(json, key)) throw new Error(`descriptor: ${key} is missing`)
   }
   return json as unknown as Descriptor
+}
+
+/** Whether each attachment has addresses that no other one has. */
+export function hasOwnAddresses({ ifName, fixedAddresses }: Descriptor): boolean {
+  return ifName === undefined && fixedAddresses !== true
 }
 
 function isString(value: Json): value is string {

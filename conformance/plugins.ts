@@ -1,6 +1,7 @@
 /** Descriptors the suite brings along; leftovers are those of flatnet and of the reference plugins. */
 
 import type { Descriptor } from './descriptor.js'
+import { FIREWALL_IPTABLES, PORTMAP_IPTABLES } from './iptables.js'
 
 const NODES = [
   { name: 'one', addresses: ['10.99.0.1', 'fd00:99::1'], podCIDRs: ['10.88.0.0/24', 'fd00:88::/64'] },
@@ -21,6 +22,11 @@ const FORWARDING = [
   'host sysctl ipv6/conf/*/forwarding:*',
 ]
 
+/** What `host-gw` and `vxlan` keep of the node, whatever its containers: no file of an attachment's own. */
+function nodeFiles(plugin: string): string[] {
+  return ['applied', 'excluded', 'lock', 'peers', 'stamp'].map((name) => `file /run/flatnet/*/${plugin}/${name} *`)
+}
+
 export const PLUGINS: readonly Descriptor[] = [
   {
     type: 'bridge',
@@ -40,10 +46,9 @@ export const PLUGINS: readonly Descriptor[] = [
     leaves: [
       'host link cni0 *',
       'host addr cni0 *',
-      'host fdb *',
-      'host route? *dev=cni0*',
-      'host route4 *dev=cni0*',
-      'host route6 *dev=cni0*',
+      'host fdb ifname=cni0 *',
+      'host route4 dev=cni0 *protocol=kernel *',
+      'host route6 dev=cni0 *protocol=kernel *',
       'host sysctl *conf/cni0/*',
       ...FORWARDING,
     ],
@@ -67,7 +72,8 @@ export const PLUGINS: readonly Descriptor[] = [
     leaves: [
       'file /var/lib/cni/networks/*last_reserved_ip.*',
       'file */lock *',
-      'file /var/lib/cni/networks/.flatnet/*',
+      // An index of all records of a network, made anew from them.
+      'file /var/lib/cni/networks/.flatnet/*/catalogue *',
     ],
     state: ['/var/lib/cni/networks', '/var/lib/cni/networks/.flatnet'],
     stateKey: 'ipam.dataDir',
@@ -100,14 +106,7 @@ export const PLUGINS: readonly Descriptor[] = [
     },
     perAttachment: ['runtimeConfig.portMappings.0.hostPort'],
     spoil: ['nft flush ruleset'],
-    leaves: [
-      'host sysctl *route_localnet:*',
-      'host nft table *',
-      'host nft chain *',
-      'host nft rule *',
-      'host nft map *',
-      ...FORWARDING,
-    ],
+    leaves: ['host sysctl *route_localnet:*', ...PORTMAP_IPTABLES, ...FORWARDING],
     state: ['/run/flatnet'],
     needs: ['nft', 'nft nat'],
   },
@@ -131,7 +130,7 @@ export const PLUGINS: readonly Descriptor[] = [
     config: { ingressPolicy: 'same-bridge' },
     since: '0.3.0',
     spoil: ['nft flush ruleset'],
-    leaves: ['host nft table *', 'host nft chain *', 'host nft rule *', 'host nft map *', 'host nft set *'],
+    leaves: FIREWALL_IPTABLES,
     state: ['/run/flatnet'],
     needs: ['nft'],
   },
@@ -147,7 +146,12 @@ export const PLUGINS: readonly Descriptor[] = [
     },
     prepare: UPLINK,
     spoil: ['ip route flush proto 70'],
-    leaves: ['host route4 *protocol=70*', 'host route6 *protocol=70*', 'file /run/flatnet/*', ...FORWARDING],
+    leaves: [
+      'host route4 dev=uplink dst=10.88.1.0/24 gateway=10.99.0.2 protocol=70 *',
+      'host route6 dev=uplink dst=fd00:88:1::/64 gateway=fd00:99::2 *protocol=70 *',
+      ...nodeFiles('host-gw'),
+      ...FORWARDING,
+    ],
     state: ['/run/flatnet'],
     stateKey: 'stateDir',
     needs: ['veth'],
@@ -164,25 +168,26 @@ export const PLUGINS: readonly Descriptor[] = [
     perNetwork: ['vni'],
     spoil: ['ip link del flat.1'],
     leaves: [
-      'host link flat.*',
-      'host addr flat.*',
-      'host neigh *dev=flat.*',
-      'host fdb *',
-      'host route4 *dev=flat.*',
-      'host route6 *dev=flat.*',
-      'host rule4 *protocol=70*',
-      'host rule6 *protocol=70*',
-      // The pod's MTU stays: its link is deleted next.
-      'host link suite*',
-      'container* link eth0 *',
-      'host route4 *protocol=70*',
-      'host route6 *protocol=70*',
+      'host link flat.* vxlan *',
+      'host addr flat.* 10.88.0.0/32 global',
+      'host addr flat.* fd00:88::/128 global',
+      'host neigh dev=flat.* dst=10.88.1.0 *',
+      'host neigh dev=flat.* dst=fd00:88:1:: *',
+      'host fdb dst=10.99.0.2 ifname=flat.* mac=0a:58:0a:58:01:00 *',
+      'host route4 dev=flat.* dst=10.88.0.0 *',
+      'host route4 dev=flat.* dst=10.88.1.0/24 *',
+      'host route4 dev=flat.* dst=10.99.0.2 *',
+      'host route6 dev=flat.* dst=fd00:88:: *',
+      'host route6 dev=flat.* dst=fd00:88:1::/64 *',
+      'host route6 dev=flat.* dst=fd00:99::2 *',
+      'host rule4 *protocol=70 src=10.88.0.0 srclen=24 *',
+      'host rule6 *protocol=70 src=fd00:88:: srclen=64 *',
       'host sysctl *conf/flat.*',
-      'host rule* protocol=70 *',
-      // The MTU that fits the tunnel ends with the link, which the interface plugin deletes next.
-      'container* link eth0 veth *',
+      // The MTU that fits the tunnel ends with the pod's link, which the interface plugin deletes next.
+      'host link suite0 bridge *',
       'host link suite-h* veth *',
-      'file /run/flatnet/*',
+      'container* link eth0 veth *',
+      ...nodeFiles('vxlan'),
       ...FORWARDING,
     ],
     state: ['/run/flatnet'],

@@ -23,13 +23,13 @@ export const REFERENCE: readonly Waiver[] = [
   { id: 'ROB-07', reason: 'keys are compared without regard to case' },
   { id: 'VER-02', reason: 'VERSION answers its own newest version whatever it is asked with' },
   ...each(
-    ['bridge', 'host-local', 'portmap', 'bandwidth'],
+    ['bridge', 'host-local', 'static', 'portmap', 'bandwidth'],
     'a configuration that is wrong in meaning is code 999',
     'ERR-08',
   ),
 
   ...each(
-    ['host-local', 'bridge', 'bandwidth'],
+    ['host-local', 'bridge', 'portmap', 'bandwidth', 'firewall'],
     'there is no GC: the verb does nothing',
     'GC-01',
     'GC-02',
@@ -37,7 +37,7 @@ export const REFERENCE: readonly Waiver[] = [
     'GC-05',
     'GC-06',
   ),
-  ...each(['bridge', 'host-local'], 'CNI_ARGS that are no pairs are code 999', 'CAR-05'),
+  ...each(['bridge', 'host-local', 'static'], 'CNI_ARGS that are no pairs are code 999', 'CAR-05'),
   ...each([...CHAINED, 'bridge'], 'DEL fails on a prevResult that is no object', 'DEL-08'),
   { id: 'ROB-12', reason: 'a network name of any length is taken, or refused by the file system with code 999' },
 
@@ -107,7 +107,7 @@ export const REFERENCE: readonly Waiver[] = [
   ...each(['host-local'], 'a relative directory is one below the working directory', 'ROB-41'),
 
   ...each(['host-local'], 'flat ranges are code 999', 'CAP-05'),
-  ...each(['host-local'], 'a missing section is code 999', 'IPM-04'),
+  ...each(['host-local', 'static'], 'a missing section is code 999', 'IPM-04'),
   ...each(['host-local'], 'a full pool is code 999', 'IPM-05'),
   ...each(['host-local'], 'what the disk refuses is code 999', 'ROB-36', 'ROB-37', 'ROB-40'),
   ...each(['host-local'], 'what is wrong with a range is code 999', 'ROB-48', 'ROB-49', 'ROB-52', 'ROB-53'),
@@ -120,7 +120,10 @@ export const REFERENCE: readonly Waiver[] = [
   { id: 'ROB-28', plugins: ['firewall'], reason: 'STATUS does not look for iptables' },
   { id: 'IO-10.inside', plugins: ['firewall'], reason: 'null where prevResult has its addresses is a panic' },
   { id: 'ROB-19', plugins: ['host-local'], reason: 'killed between making a lease and writing it, an empty one stays' },
-  ...each(['portmap'], 'the first ones at once make their common chain twice, which fails', 'CON-01'),
+  ...each(['portmap', 'firewall'], 'the first ones at once make their common chain twice, which fails', 'CON-01'),
+  ...each(['portmap'], 'DEL without the mappings of ADD leaves the rules', 'DEL-10', 'RTM-32'),
+  ...each(['portmap'], 'the empty chain of a container stays when ADD fails', 'ADD-11'),
+  ...each(['firewall'], 'DEL finds its rules by the addresses of prevResult alone', 'DEL-07', 'DEL-11', 'RTM-05'),
   ...each(['portmap', 'bandwidth'], 'DEL of another interface of the container takes these rules, too', 'DEL-12'),
   ...each(['bandwidth'], 'CHECK passes though the queue is gone', 'CHK-08'),
   ...each(['bandwidth'], 'prevResult without interfaces ends in a panic', 'IO-10', 'IO-10.inside'),

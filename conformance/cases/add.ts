@@ -5,6 +5,7 @@ import type { Attachment } from '../attachment.js'
 import type { Answer } from '../call.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
+import { answerWithSubnets, gatewaysOnHost } from '../gateways.js'
 import type { Json } from '../json.js'
 import { addressesIn, addressesOf, answers, gatewaysIn, routesTo } from '../witness.js'
 
@@ -88,6 +89,41 @@ function failures(context: Context): Stage[] {
   return stages
 }
 
+/** Has the delegate give these addresses, each with the first one of its subnet for a gateway. */
+function addressed(context: Context, addresses: readonly string[]): string[] {
+  const ips = addresses.map((address) => ({ address, gateway: address.replace(/[0-9]+[/].*/, '1') }))
+  context.fake.on('ADD', { stdout: context.shape({ ips }) })
+  return [...addresses]
+}
+
+/** Fails where the result has others than these addresses for the container's link, or they are not usable on it. */
+function allUsable(one: Attachment, result: Json, addresses: string[]): void {
+  const info = one.netns.link(one.ifName).addr_info as Json[]
+  const index = result.interfaces.findIndex(({ name, sandbox }: Json) => name === one.ifName && sandbox)
+  const mine = (result.ips as Json[]).filter((ip) => ip.interface === index)
+  same(mine.map(({ address }) => address).sort(), addresses.sort(), 'addresses of the link')
+  for (const { address } of mine) {
+    const found = info.find(({ local, prefixlen }) => `${local}/${prefixlen}` === address)
+    check(found !== undefined, `${address} is on ${one.ifName}`)
+    check(found.tentative !== true && found.dadfailed !== true, `${address} is usable when ADD returns`)
+  }
+}
+
+/** A second interface of a container: both work, and the second goes on without the first. */
+async function besides(context: Context, first: Attachment, second: Attachment): Promise<void> {
+  ok0(first.del())
+  check(first.netns.link(first.ifName) === undefined, `${first.ifName} is gone`)
+  check(second.netns.link(second.ifName)?.flags.includes('UP'), `${second.ifName} is there and up`)
+  if (context.since('0.4.0')) ok0(second.check())
+  for (const gateway of gatewaysOnHost(context, second.result)) await answers(second.netns, gateway)
+}
+
+/** Two attachments of one container. */
+function pair(context: Context): [Attachment, Attachment] {
+  const first = context.attachment()
+  return [first, context.attachment({ containerId: first.containerId, ifName: 'eth1', netns: first.netns })]
+}
+
 export const cases: Case[] = [
   {
     id: 'ADD-01',
@@ -142,7 +178,7 @@ export const cases: Case[] = [
       same(one.netns.link(one.ifName)?.ifindex, link.ifindex, `index of ${one.ifName}`)
       one.result = result
       if (context.since('0.4.0')) ok0(one.check())
-      for (const gateway of gatewaysIn(result)) await answers(one.netns, gateway)
+      for (const gateway of gatewaysOnHost(context, result)) await answers(one.netns, gateway)
     },
   },
   {
@@ -154,24 +190,27 @@ export const cases: Case[] = [
       'every address of the result that belongs to the container link is on it, with its prefix length, and usable',
     needs: { link: true, since: '0.3.0' },
     run(context) {
-      const ips = [
-        { address: '10.88.0.7/24', gateway: '10.88.0.1' },
-        { address: '10.88.0.8/24', gateway: '10.88.0.1' },
-        { address: 'fd00:88::7/64', gateway: 'fd00:88::1' },
-        { address: 'fd00:88::8/64', gateway: 'fd00:88::1' },
-      ]
-      context.fake.on('ADD', { stdout: context.shape({ ips }) })
       const one = context.attachment()
-      const result = one.added()
-      const info = one.netns.link(one.ifName).addr_info as Json[]
-      const index = result.interfaces.findIndex(({ name, sandbox }: Json) => name === one.ifName && sandbox)
-      const mine = (result.ips as Json[]).filter((ip) => ip.interface === index)
-      same(mine.map(({ address }) => address).sort(), ips.map(({ address }) => address).sort(), 'addresses of the link')
-      for (const { address } of mine) {
-        const found = info.find(({ local, prefixlen }) => `${local}/${prefixlen}` === address)
-        check(found !== undefined, `${address} is on ${one.ifName}`)
-        check(found.tentative !== true && found.dadfailed !== true, `${address} is usable when ADD returns`)
-      }
+      const ips = addressed(context, ['10.88.0.7/24', 'fd00:88::7/64', 'fd00:89::7/64'])
+      allUsable(one, one.added(), ips)
+    },
+  },
+  {
+    id: 'ADD-04.subnet',
+    section: 'S5 ADD',
+    level: 'MUST',
+    duty: ['DL'],
+    claim: 'several addresses of one subnet are all on the link and usable, or ADD fails and DEL leaves nothing',
+    needs: { link: true, since: '0.3.0' },
+    run(context) {
+      const one = context.attachment()
+      const before = context.snapshot()
+      const ips = addressed(context, ['10.88.0.7/24', '10.88.0.8/24', 'fd00:88::7/64', 'fd00:88::8/64'])
+      const answer = one.add()
+      if (answer.status === 0) allUsable(one, ok(answer), ips)
+      else err(answer)
+      ok0(one.del())
+      context.noResidue(before)
     },
   },
   {
@@ -210,7 +249,10 @@ export const cases: Case[] = [
     claim: 'packets go to and fro between the container and its gateway when ADD has returned',
     async run(context) {
       const one = context.attachment()
-      const gateways = gatewaysIn(one.added())
+      const result = one.added()
+      const gateways = gatewaysOnHost(context, result)
+      const elsewhere = gatewaysIn(result)
+      if (gateways.length === 0 && elsewhere.length > 0) context.skip(`the host has no gateway: ${elsewhere.join(' ')}`)
       const addresses = addressesOf(one.netns, one.ifName)
       if (gateways.length === 0 && addresses.length === 0) context.skip('there is no address to send to')
       const local = gateways.length > 0 ? gateways : addresses.map((address) => address.split('/')[0] ?? '')
@@ -225,15 +267,29 @@ export const cases: Case[] = [
     claim: 'one container has two interfaces in one network, and deleting one leaves the other',
     needs: { link: true },
     async run(context) {
-      const first = context.attachment()
-      const second = context.attachment({ containerId: first.containerId, ifName: 'eth1', netns: first.netns })
+      const [first, second] = pair(context)
+      answerWithSubnets(context)
       first.added()
-      const gateways = gatewaysIn(second.added())
-      ok0(first.del())
-      check(first.netns.link(first.ifName) === undefined, `${first.ifName} is gone`)
-      check(second.netns.link('eth1')?.flags.includes('UP'), 'eth1 is there and up')
-      if (context.since('0.4.0')) ok0(second.check())
-      for (const gateway of gateways) await answers(second.netns, gateway)
+      second.added()
+      await besides(context, first, second)
+    },
+  },
+  {
+    id: 'ADD-07.subnet',
+    section: 'S3',
+    level: 'MUST',
+    duty: ['DL'],
+    claim: 'two interfaces of one container in one subnet work, or the second is refused and the first goes on',
+    needs: { link: true },
+    async run(context) {
+      const [first, second] = pair(context)
+      first.added()
+      const answer = second.add()
+      if (answer.status === 0) return await besides(context, first, second)
+      err(answer)
+      ok0(second.del())
+      if (context.since('0.4.0')) ok0(first.check())
+      for (const gateway of gatewaysOnHost(context, first.result)) await answers(first.netns, gateway)
     },
   },
   {

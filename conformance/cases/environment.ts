@@ -326,7 +326,8 @@ export const cases: Case[] = [
     section: 'S2 ADD, CHECK',
     level: 'MUST',
     duty: ['IF', 'CH'],
-    claim: 'ADD and CHECK fail where CNI_NETNS is a file, a directory or another kind of namespace',
+    claim:
+      'ADD and CHECK fail where CNI_NETNS is a file, a directory or another kind of namespace, and nothing changes',
     run(t) {
       const attachment = t.attachment()
       const paths = noNamespaces(t)
@@ -336,7 +337,9 @@ export const cases: Case[] = [
       same(t.fake.held(), [], 'addresses that are still held')
       if (!t.since('0.4.0')) return
       attachment.added()
+      const added = t.snapshot()
       for (const netns of Object.values(paths)) err(attachment.check({ netns }))
+      t.unchanged(added, 'CHECK of what is no network namespace changes nothing')
     },
   },
   {

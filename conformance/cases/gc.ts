@@ -7,7 +7,7 @@ import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
 import { equal } from '../json.js'
-import type { Snapshot } from '../snapshot.js'
+import { matches, type Snapshot } from '../snapshot.js'
 import { linksSettled, nothingLeftOnHost, ofHost, vethsOf } from '../witness.js'
 
 const KEY = 'cni.dev/valid-attachments'
@@ -53,12 +53,7 @@ function three(context: Context): Kept {
 /** What there is of the host beyond declared leftovers. */
 function essence(context: Context, snapshot: Snapshot): string[] {
   const leaves = context.plugin.leaves ?? []
-  return ofHost(snapshot).filter((line) => !leaves.some((pattern) => like(pattern, line)))
-}
-
-function like(pattern: string, line: string): boolean {
-  const [head = '', ...rest] = pattern.split('*')
-  return line.startsWith(head) && rest.every((part) => line.includes(part))
+  return ofHost(snapshot).filter((line) => !leaves.some((pattern) => matches(pattern, line)))
 }
 
 /** Fails where the stale one is still there, or one of the others is not as it was. */
@@ -101,6 +96,30 @@ export const cases: Case[] = [
       err(two.add())
       ok0(gc(context, { [KEY]: [], [FORMER_KEY]: [] }))
       two.added()
+    },
+  },
+  {
+    id: 'GC-01.masquerade',
+    section: 'S2 GC',
+    level: 'SHOULD',
+    duty: ['DL'],
+    claim: 'GC removes the rules by which a stale attachment got the host’s address',
+    needs: { since: '1.1.0', link: true, kernel: ['nft nat'] },
+    async run(context) {
+      const config = { ipMasq: true }
+      const [first, stale] = [context.attachment({ config }), context.attachment({ config })]
+      first.added()
+      const without = context.snapshot()
+      const links = vethsOf(context.host)
+      stale.added()
+      const rules = (snapshot: Snapshot) => snapshot.filter((line) => line.startsWith('host nft '))
+      if (equal(rules(without), rules(context.snapshot()))) context.skip('the plugin has no rule for each attachment')
+      const fresh = vethsOf(context.host).filter((name) => !links.includes(name))
+      const valid = validOf(first)
+      ok0(gc(context, { [KEY]: valid, [FORMER_KEY]: valid }, config))
+      await linksSettled(context, fresh)
+      nothingLeftOnHost(context, without, 'GC removes the rules of the stale attachment')
+      ok0(first.check())
     },
   },
   {

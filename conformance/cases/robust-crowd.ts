@@ -3,6 +3,7 @@
 import { utimesSync } from 'node:fs'
 import { check, ok, ok0, same, wellFormed } from '../assert.js'
 import type { Case } from '../case.js'
+import { hasOwnAddresses } from '../descriptor.js'
 import { addressesIn, filesBelow, random } from '../witness.js'
 
 const YEAR = 365 * 24 * 3600
@@ -75,7 +76,7 @@ export const cases: Case[] = [
       const results = answers.map(ok)
       for (const parity of [0, 1]) {
         const addresses = results.filter((_, n) => n % 2 === parity).flatMap(addressesIn)
-        if (context.plugin.ifName === undefined) same(new Set(addresses).size, addresses.length, 'distinct addresses')
+        if (hasOwnAddresses(context.plugin)) same(new Set(addresses).size, addresses.length, 'distinct addresses')
       }
       if (context.since('0.4.0')) for (const one of [...probes, ...many]) ok0(one.check())
     },
@@ -109,8 +110,9 @@ export const cases: Case[] = [
     section: 'robustness',
     level: 'SHOULD',
     duty: ['P'],
-    claim: 'files whose times are a year off do not matter',
+    claim: 'files from a year ahead, as after a clock that was set back, and from a year ago do not matter',
     needs: { descriptor: ['state'] },
+    // The clock itself is the machine's: no namespace has one of its own.
     run(context) {
       const [one, two] = [context.attachment(), context.attachment()]
       const before = context.snapshot()
@@ -121,7 +123,7 @@ export const cases: Case[] = [
         const addresses = [one, two].flatMap((each) =>
           each === two ? addressesIn(two.added()) : addressesIn(one.result),
         )
-        same(new Set(addresses).size, addresses.length, 'distinct addresses')
+        if (hasOwnAddresses(context.plugin)) same(new Set(addresses).size, addresses.length, 'distinct addresses')
         if (context.since('0.4.0')) for (const each of [one, two]) ok0(each.check())
         for (const each of [one, two]) ok0(each.del())
         context.noResidue(before)

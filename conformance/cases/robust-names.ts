@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { done, err, ok, ok0, same, wellFormed } from '../assert.js'
+import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
@@ -14,6 +15,15 @@ function linkName(context: Context, name: string): Json | undefined {
   const { type, config } = context.plugin
   if (config.bridge !== undefined) return { bridge: name }
   return type === 'vxlan' ? { device: name } : undefined
+}
+
+/** Names of the host's veths that an ADD makes; a DEL takes them away again. */
+function hostEnds(context: Context, one: Attachment): string[] {
+  const before = vethsOf(context.host)
+  one.added()
+  const made = vethsOf(context.host).filter((name) => !before.includes(name))
+  ok0(one.del())
+  return made
 }
 
 export const cases: Case[] = [
@@ -191,10 +201,9 @@ export const cases: Case[] = [
     needs: { link: true },
     run(context) {
       const one = context.attachment()
-      one.added()
-      const [name = ''] = vethsOf(context.host)
-      ok0(one.del())
-      if (name === '') context.skip('the plugin makes no veth')
+      const [name] = hostEnds(context, one)
+      if (name === undefined) return context.skip('ADD makes no veth on the host')
+      if (!hostEnds(context, one).includes(name)) context.skip('the host name is another one each time')
       context.host.sh(`ip link add ${name} type bridge`)
       const { ifindex } = context.host.link(name)
       const answer = one.add()

@@ -7,6 +7,8 @@ import { check, done, err, fail, ok, ok0, same, seen, show, wellFormed } from '.
 import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
+import { hasOwnAddresses } from '../descriptor.js'
+import { answerWithSubnets } from '../gateways.js'
 import type { Json } from '../json.js'
 import { addressesIn } from '../witness.js'
 
@@ -43,11 +45,6 @@ const KUBERNETES = {
   K8S_POD_NAME: 'web-0',
   K8S_POD_INFRA_CONTAINER_ID: 'abc123',
   K8S_POD_UID: 'b5d0c0a2-0000-4000-8000-000000000000',
-}
-
-function permutations<T>(list: readonly T[]): T[][] {
-  if (list.length < 2) return [[...list]]
-  return list.flatMap((first, i) => permutations(list.filter((_, j) => j !== i)).map((rest) => [first, ...rest]))
 }
 
 export const cases: Case[] = [
@@ -310,12 +307,12 @@ export const cases: Case[] = [
     section: 'LIB',
     level: 'DF',
     duty: ['P'],
-    claim: 'CNI_ARGS with the five Kubernetes keys are taken in every order',
+    claim: 'CNI_ARGS with the five Kubernetes keys are taken in ten orders, each key twice at each place',
     run(t) {
       const attachment = t.attachment()
       const pairs = Object.entries(KUBERNETES).map(([key, value]) => `${key}=${value}`)
-      // Every key first, and every key last: the order within does not matter to a reader of pairs.
-      const orders = permutations(pairs).filter((_, i) => i % 12 === 0)
+      const turned = pairs.map((_, i) => [...pairs.slice(i), ...pairs.slice(0, i)])
+      const orders = [...turned, ...turned.map((order) => order.toReversed())]
       for (const order of orders) {
         ok(attachment.add({ args: order.join(';') }))
         ok0(attachment.del({ args: order.join(';') }))
@@ -330,6 +327,7 @@ export const cases: Case[] = [
     needs: { link: true },
     claim: 'Several interfaces of one container are added at the same time',
     async run(t) {
+      if (t.plugin.layer2 === undefined) answerWithSubnets(t)
       const before = t.snapshot()
       const attachments = ['eth0', 'eth1', 'net2'].map((ifName) =>
         t.attachment({ containerId: 'pod', ifName, netns: t.container, config: layer2OrPlain(t) }),
@@ -712,6 +710,7 @@ export const cases: Case[] = [
     needs: { since: '0.3.0' },
     claim: 'After a reboot new ADDs beside DELs of old containers give no address twice',
     async run(t) {
+      if (!hasOwnAddresses(t.plugin)) t.skip('all attachments have the same addresses')
       const old = Array.from({ length: 8 }, (_, i) => t.attachment({ containerId: `old${i}`, netns: t.container }))
       for (const attachment of old) attachment.added()
       const rebooted = t.netns('rebooted')

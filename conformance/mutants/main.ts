@@ -140,7 +140,7 @@ function install(plugin: string, script: string, bin: string): string {
   mkdirSync(bin, { recursive: true })
   const executable = quote(join(good, plugin))
   // Other shells lose the variables whose names are no names of variables.
-  const text = `#!/bin/bash\ngood() { ${executable}; }\n${PRELUDE}\n${script}\nexec ${executable}\n`
+  const text = `#!/bin/bash\nunder=\ngood() { $under ${executable}; }\n${PRELUDE}\n${script}\nexec $under ${executable}\n`
   writeFileSync(join(bin, plugin), text, { mode: 0o755 })
   return bin
 }

@@ -15,12 +15,16 @@ export interface Mutant {
    * Lines of bash in place of the plugin, in the host's namespace. `good` is the good plugin on the
    * script's stdin, `inside` runs a command in the container's namespace, and `$memory` is a number of the
    * host's namespace, 64 at first, that no snapshot has. What the lines do not handle goes to the good plugin.
+   * `$under` is a command that runs the good plugin: `ELSEWHERE` has it do what it does in a host's namespace of no use.
    */
   readonly script: string
 }
 
 export const PRELUDE = `inside() { nsenter --net="$CNI_NETNS" -- "$@"; }
 memory=/proc/sys/net/ipv4/ip_default_ttl`
+
+/** From here on the good plugin forgets what it has in files, and reaches nothing of the host's kernel. */
+export const ELSEWHERE = "under='unshare --net'"
 
 /** A stdin that is closed stays one that cannot be read; bash would have a pipe of its own in its place. */
 const OPENED = '[ -e /proc/self/fd/0 ] || exec 0>/dev/null'

@@ -3,6 +3,7 @@
 import { ATTACHMENT } from './attachment.js'
 import { CONFIGURATION } from './configuration.js'
 import { DELEGATION } from './delegation.js'
+import { LEFTOVERS } from './leftovers.js'
 import type { Mutant } from './mutant.js'
 import { PROTOCOL } from './protocol.js'
 import { RESULTS } from './results.js'
@@ -14,6 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CONFIGURATION,
   ...ATTACHMENT,
   ...UPKEEP,
+  ...LEFTOVERS,
   ...DELEGATION,
   ...RESULTS,
   ...RUNTIME,

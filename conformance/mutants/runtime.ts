@@ -99,4 +99,25 @@ export const RUNTIME: readonly Mutant[] = [
     breaks: 'ROB-41',
     script: where('"dataDir":"relative', 'mkdir -p relative; : >relative/lock', 'ADD'),
   },
+  {
+    name: 'takes a DEL that was killed for a done one',
+    plugin: 'host-local',
+    breaks: 'ROB-21',
+    script: `case $CNI_COMMAND$CNI_CONTAINERID in *[!A-Za-z0-9]*) ;; DEL?*)
+  begun=/run/cni/begun-$CNI_CONTAINERID-$CNI_IFNAME
+  [ ! -e $begun ] || { rm $begun; exit 0; }
+  sleep 0.03; mkdir -p /run/cni; : >$begun; sleep 0.03
+  good; s=$?
+  rm $begun
+  exit $s
+esac`,
+  },
+  {
+    name: 'removes a link of the host that has its name',
+    plugin: 'bridge',
+    breaks: 'ROB-47',
+    script: `[ "$CNI_COMMAND" != ADD ] || for l in $(ip -o link show type bridge | sed -n 's/^[0-9]*: \\(veth[^:@]*\\).*/\\1/p'); do
+  ip link del $l
+done`,
+  },
 ]
