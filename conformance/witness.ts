@@ -150,11 +150,12 @@ export function small(context: Context, path: string): () => void {
   return undo
 }
 
-/** Takes every byte and inode that a small file system has left. */
+/** Takes every byte and inode that a small file system has left; of any other it takes none. */
 export function fill(path: string): void {
-  const script = `cd "$0"; cat /dev/zero >filler 2>/dev/null; i=0
+  const script = `cd "$0" && [ "$(stat -f -c %b .)" -le 64 ] || exit 3; cat /dev/zero >filler 2>/dev/null; i=0
 while : 2>/dev/null >"filler$i" && [ $i -lt 100 ]; do i=$((i+1)); done`
-  spawnSync('sh', ['-c', script, path])
+  const { status } = spawnSync('sh', ['-c', script, path])
+  check(status !== 3, `${path} is no small file system`)
 }
 
 /** A pseudo-random number generator with a seed, so that a failure comes again. */

@@ -33,8 +33,10 @@ function refusedOrWhole(context: Context, one: Attachment, codes: number[], refu
   ok0(one.del())
 }
 
+/** Makes the directories of the plugin's state; of two, one in the other, the outer. */
 function prepared(context: Context): string[] {
-  const directories = [...(context.plugin.state ?? [])]
+  const all = context.plugin.state ?? []
+  const directories = all.filter((one) => !all.some((other) => one.startsWith(`${other}/`)))
   for (const directory of directories) mkdirSync(directory, { recursive: true })
   return directories
 }
@@ -52,12 +54,13 @@ export const cases: Case[] = [
       mustWrite(context, one)
       const before = context.snapshot()
       for (const used of [false, true]) {
-        const undos = prepared(context).map((directory) => small(context, directory))
+        const directories = prepared(context)
+        const undos = directories.map((directory) => small(context, directory))
         if (used) {
           one.added()
           ok0(one.del())
         }
-        for (const directory of context.plugin.state ?? []) fill(directory)
+        for (const directory of directories) fill(directory)
         const filled = context.snapshot()
         refusedOrWhole(context, one, [5, 11], () => context.noResidue(filled, 'ADD on a full disk keeps nothing'))
         same(context.fake.held(), [], 'addresses that the delegate has not got back')
