@@ -201,13 +201,14 @@ export class Context {
   }
 
   /**
-   * Directories that a plugin makes once and may leave, as `unchanged` excepts them: that of its state, in it one of its
-   * own or a network's, and another in that. One with any other name may be an attachment's.
+   * Directories that a plugin makes once and may leave, as `unchanged` excepts them: those of its state and of its
+   * `leaves`, in them one with its own or a network's name, and another in that. Any other may be an attachment's.
    */
   get lastingDirectories(): string[] {
+    const left = (this.plugin.leaves ?? []).flatMap((line) => /^dir ([^ *]+)/.exec(line)?.[1] ?? [])
     const names = [...this.#names, this.plugin.type]
     const below = names.flatMap((name) => [`/${name}`, ...names.map((inner) => `/${name}/${inner}`)])
-    return this.stateDirectories.flatMap((path) => ['', ...below].map((name) => `dir ${path}${name} *`))
+    return [...this.stateDirectories, ...left].flatMap((path) => ['', ...below].map((name) => `dir ${path}${name} *`))
   }
 
   /** Fails where more than the descriptor's leftovers and lasting directories differ from `before`. */

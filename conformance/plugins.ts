@@ -74,8 +74,9 @@ export const PLUGINS: readonly Descriptor[] = [
       'file */lock *',
       // An index of all records of a network, made anew from them.
       'file /var/lib/cni/networks/.flatnet/*/catalogue *',
+      'dir /var/lib/cni/networks/.flatnet 755',
     ],
-    state: ['/var/lib/cni/networks', '/var/lib/cni/networks/.flatnet'],
+    state: ['/var/lib/cni/networks'],
     stateKey: 'ipam.dataDir',
     roundRobin: true,
   },
