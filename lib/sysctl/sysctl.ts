@@ -79,7 +79,8 @@ export function laterSysctl(key: string, wanted: string): () => boolean {
       writeAt(fd, encodeUtf8(wanted), 0, path)
       return true
     } catch (error) {
-      if (isErrno(error, 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) return false
+      // ENOENT: its interface has gone since.
+      if (isErrno(error, 'ENOENT', 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) return false
       throw error
     } finally {
       close(fd)
