@@ -24,11 +24,11 @@ function folder(t: Test, onAdd: string, descriptor: object) {
     join(path, 'writer.json'),
     JSON.stringify({ type: 'writer', kind: 'chained', config: {}, ...descriptor }),
   )
-  return (search = process.env['PATH']) => {
+  return (search = process.env['PATH'], prefix: readonly string[] = []) => {
     // Without what tap has its children write.
-    const clean = ['-i', `PATH=${search}`, process.execPath, MAIN, '--jobs', '1', '--only', 'DEL-01,DEL-02,DEL-03']
+    const clean = [process.execPath, MAIN, '--jobs', '1', '--only', 'DEL-01,DEL-02,DEL-03']
     const args = [...clean, '--bin', join(path, 'bin'), '--plugin', join(path, 'writer.json')]
-    return spawnSync('env', args, { encoding: 'utf8' })
+    return spawnSync('env', ['-i', `PATH=${search}`, ...prefix, ...args], { encoding: 'utf8' })
   }
 }
 
@@ -75,14 +75,31 @@ t.test('a directory for a network may stay, one for an attachment may not', asyn
   t.match(stdout, '+ dir /run/cni/suite/c1 755')
 })
 
-t.test('without overlays nothing reaches the machine either', async (t) => {
-  const run = folder(t, PLACES.map((place) => `echo secret >${place}`).join('\n'), {})
+/** A folder with a `mount` that knows no overlays. */
+function withoutOverlays(t: Test): string {
   const tools = mkdtempSync('/var/tmp/tools-')
   t.teardown(() => rmSync(tools, { recursive: true, force: true }))
   const script = '#!/bin/sh\ncase $* in *overlay*) echo unknown filesystem >&2; exit 32 ;; esac\nexec /bin/mount "$@"\n'
   writeFileSync(join(tools, 'mount'), script, { mode: 0o755 })
-  const { status, stderr } = run(`${tools}:${process.env['PATH']}`)
-  t.not(status, 0)
-  t.match(stderr, '/etc is read-only for the plugins')
+  return `${tools}:${process.env['PATH']}`
+}
+
+t.test('without overlays nothing reaches the machine either, and it is said that nobody watches', async (t) => {
+  const existing = mkdtempSync('/var/lib/machine-')
+  t.teardown(() => rmSync(existing, { recursive: true, force: true }))
+  const state = `/var/lib/${CANARY}`
+  const writes = [...PLACES.filter((place) => place !== state), `${existing}/more`, `${state}/own`]
+  const all = writes.map((path) => `echo secret >${path}`).join('\n')
+  const run = folder(t, `[ -d ${state} ] || exit 1\n${all}`, { state: [state], leaves: [`file ${state}/*`] })
+  const { status, stdout, stderr } = run(withoutOverlays(t))
+  t.equal(status, 0, stdout)
+  t.match(stderr, 'no overlay can be laid over /etc')
+  for (const path of writes) t.notOk(existsSync(path), path)
+})
+
+t.test('in a user namespace, where mounts cannot be taken apart, nothing does either', async (t) => {
+  const run = folder(t, PLACES.map((place) => `echo secret >${place}`).join('\n'), {})
+  const { status, stderr } = run(undefined, ['unshare', '--user', '--map-root-user', '--mount'])
+  t.ok(status === 0 || status === 1, stderr)
   for (const place of PLACES) t.notOk(existsSync(place), place)
 })

@@ -11,8 +11,12 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { entryLine } from './snapshot.js'
@@ -33,6 +37,9 @@ interface Layer {
 const layers: Layer[] = []
 /** Directories that began empty, by the paths they were given by; where that leads without symbolic links. */
 const hidden = new Map<string, string>()
+/** Directories that are ours alone, while what is in them is the machine's. */
+const imitated = new Set<string>()
+let storage = ''
 let initial: ReadonlySet<string> = new Set()
 
 /** `store`, a directory, is an empty file system afterwards, but for what is kept in its `machine`. */
@@ -40,19 +47,28 @@ export function protectMachine(store: string): void {
   const roots = ROOTS.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
   const mounts = mountsBelow(roots)
   mount('-t', 'tmpfs', '-o', 'mode=0755', 'suite', store)
-  // A layer over the store's own parent takes its path away until the end; from here it can be reached.
+  storage = store
   process.chdir(store)
   for (const path of roots) {
     mkdirSync(aside(path), { recursive: true })
-    mount('--rbind', path, join(store, aside(path)))
+    mount('--rbind', path, aside(path))
   }
-  for (const path of roots) if (!cover(path, store)) lock(path)
+  const bare = roots.filter((path) => !cover(path))
   // What is mounted below does not show through, and has to come again.
-  for (const path of mounts) show(path, store)
-  mkdirSync(store, { recursive: true })
-  mount('--no-canonicalize', '--bind', '.', store)
-  process.chdir('/')
+  for (const path of mounts) show(path)
+  for (const path of bare) {
+    imitate(path)
+    console.error(`no overlay can be laid over ${path}: what plugins write there is not watched`)
+  }
+  returnTo(store)
   initial = new Set(writtenLines())
+}
+
+/** The store by its path, where a layer has taken it away: until then it is reached from the working directory. */
+function returnTo(path: string): void {
+  mkdirSync(path, { recursive: true })
+  mount('--bind', '.', path)
+  process.chdir('/')
 }
 
 function aside(path: string): string {
@@ -60,29 +76,43 @@ function aside(path: string): string {
 }
 
 /** Whether a file system could be laid over `path`. */
-function cover(path: string, store: string): boolean {
+function cover(path: string): boolean {
   // The characters that mean something in the options.
   if (/[\\:,]/.test(path)) return false
   const kept = `machine/${layers.length}`
   for (const name of ['upper', 'work']) mkdirSync(join(kept, name), { recursive: true })
   const options = `lowerdir=${aside(path)},upperdir=${kept}/upper,workdir=${kept}/work`
   if (tryMount('-t', 'overlay', '-o', options, 'suite', path) !== '') return false
-  layers.push({ path, upper: join(store, kept, 'upper'), lower: join(store, aside(path)) })
+  layers.push({ path, upper: join(storage, kept, 'upper'), lower: join(storage, aside(path)) })
   return true
 }
 
-/** Where the kernel has no such file system the machine's is read-only. */
-function lock(path: string): void {
-  mount('--bind', path, path)
-  mount('-o', 'remount,bind,ro', path)
-  console.error(`${path} is read-only for the plugins: this kernel lays no overlay over it`)
+/**
+ * Where no layer can be laid, for want of overlays or, without root, over a directory in which there are mounts: a file
+ * system with the same names, each the machine's own and read-only. One that cannot be had so is empty.
+ */
+function imitate(path: string): void {
+  const from = `machine/imitated-${imitated.size}`
+  imitated.add(path)
+  mkdirSync(from, { recursive: true })
+  mount('--rbind', path, from)
+  mount('-t', 'tmpfs', '-o', `mode=${(statSync(path).mode & 0o7777).toString(8)}`, 'suite', path)
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [machines, ours] = [join(from, entry.name), join(path, entry.name)]
+    if (entry.isSymbolicLink()) symlinkSync(readlinkSync(machines), ours)
+    else if (entry.isDirectory()) mkdirSync(ours)
+    else if (entry.isFile()) writeFileSync(ours, '')
+    if (!entry.isDirectory() && !entry.isFile()) continue
+    if (tryMount('--bind', machines, ours) !== '') continue
+    if (tryMount('-o', 'remount,bind,ro', ours) !== '') spawnSync('umount', ['-n', '-l', ours])
+  }
 }
 
 /** A directory of the machine's that is a mount gets a layer of its own; one that can have none stays away. */
-function show(path: string, store: string): void {
+function show(path: string): void {
   if (!layers.some((layer) => isBelow(path, layer.path))) return
   const stat = lstatSync(aside(path), { throwIfNoEntry: false })
-  if (stat?.isDirectory() && existsSync(path)) cover(path, store)
+  if (stat?.isDirectory() && existsSync(path)) cover(path)
   else if (stat?.isFile()) {
     try {
       copyFileSync(aside(path), path)
@@ -102,11 +132,17 @@ function mountsBelow(roots: readonly string[]): string[] {
   return [...new Set(paths)].filter((path) => roots.some((root) => isBelow(path, root))).sort()
 }
 
-/** An empty file system over `path`, which is made where it is not there and nothing of it reaches the machine. */
+/** An empty file system over `path`, which is made where it is not there, and not on the machine. */
 export function hide(path: string): void {
   if (hidden.has(path)) return
   if (!existsSync(path)) {
-    if (!isOurs(path)) throw new Error(`${path} is not there to be hidden from the plugin: make an empty directory`)
+    const parent = existingParent(path)
+    if (parent === '/') throw new Error(`${path} cannot be hidden from the plugin: there is no /${path.split('/')[1]}`)
+    if (!isOurs(parent)) {
+      process.chdir(storage)
+      imitate(parent)
+      returnTo(storage)
+    }
     mkdirSync(path, { recursive: true })
   }
   const real = realpathSync(path)
@@ -116,13 +152,15 @@ export function hide(path: string): void {
   hidden.set(path, real)
 }
 
-/** Whether what is made at `path` is not made on the machine. */
-function isOurs(path: string): boolean {
-  let parent = dirname(path)
-  while (!existsSync(parent)) parent = dirname(parent)
-  const real = realpathSync(parent)
-  const ours = [...layers.map((layer) => layer.path), ...hidden.values()]
-  return ours.some((one) => real === one || isBelow(real, one))
+function existingParent(path: string): string {
+  const parent = dirname(path)
+  return existsSync(parent) ? realpathSync(parent) : existingParent(parent)
+}
+
+/** Whether what is made in a directory is not made on the machine. */
+function isOurs(directory: string): boolean {
+  const whole = [...layers.map(({ path }) => path), ...hidden.values()]
+  return imitated.has(directory) || whole.some((one) => directory === one || isBelow(directory, one))
 }
 
 /** Takes away what is in a directory, if it is a hidden one. */
@@ -158,8 +196,8 @@ function mount(...args: string[]): void {
   if (said !== '') throw new Error(`mount ${args.join(' ')}: ${said}`)
 }
 
-/** What `mount` said where it failed. */
+/** What `mount` said where it failed. Relative paths stay so. */
 function tryMount(...args: string[]): string {
-  const { status, stderr, error } = spawnSync('mount', ['-n', ...args], { encoding: 'utf8' })
+  const { status, stderr, error } = spawnSync('mount', ['-n', '--no-canonicalize', ...args], { encoding: 'utf8' })
   return status === 0 ? '' : (error?.message ?? stderr.trim()) || `status ${status}`
 }
