@@ -10,7 +10,17 @@
 import { CniError, ErrorCode } from '../cni/error.js'
 import { bootId } from '../sys/clock.js'
 import { isErrno } from '../sys/errno.js'
-import { close, open, readAll, readDirectory, stat, unlink, writeAll, writeAt } from '../sys/file.js'
+import {
+  close,
+  type DirectoryEntry,
+  open,
+  readAll,
+  readDirectory,
+  stat,
+  unlink,
+  writeAll,
+  writeAt,
+} from '../sys/file.js'
 import { lockRange } from '../sys/lock.js'
 import { processId } from '../sys/process.js'
 import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
@@ -134,6 +144,24 @@ export function listRecords<T>(stateDir: string, plugin: string, network: string
   return listed
 }
 
+export interface ReadyRecord<T> {
+  readonly network: string
+  readonly key: string
+  readonly containerId: string
+  readonly ifName: string
+  readonly content: T
+}
+
+/** The attachments of all networks that are there whole, since this boot, and that nobody has begun to end. Unlocked. */
+export function listReady<T>(stateDir: string, plugin: string): ReadyRecord<T>[] {
+  const networks = entriesOf(stateDir).filter(({ kind }) => kind === 'directory')
+  return networks.flatMap(({ name: network }) =>
+    listRecords<T>(stateDir, plugin, network).flatMap(({ key, containerId, ifName, content, sameBoot, state }) =>
+      content === undefined || !sameBoot || state !== 'ready' ? [] : [{ network, key, containerId, ifName, content }],
+    ),
+  )
+}
+
 function pathOf({ stateDir, plugin, network, containerId, ifName }: RecordPlace): string {
   return `${stateDir}/${network}/${plugin}/${attachmentKey(network, containerId, ifName)}.json`
 }
@@ -208,7 +236,7 @@ function busy({ containerId, ifName }: RecordPlace, bytes: Uint8Array): CniError
   )
 }
 
-function entriesOf(directory: string): readonly { readonly name: string }[] {
+function entriesOf(directory: string): readonly DirectoryEntry[] {
   try {
     return readDirectory(directory)
   } catch (error) {

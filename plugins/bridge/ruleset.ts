@@ -12,8 +12,7 @@ import { MASQUERADE, type Masqueraded, type MasqueradeSettings } from '../../lib
 import { type Owner, ownerKey } from '../../lib/ruleset/owner.js'
 import { removeReferenceMacs, removeReferenceMasquerade } from '../../lib/ruleset/reference-bridge.js'
 import { requireTables, withRuleset, withRulesetIfAny } from '../../lib/ruleset/settle.js'
-import { attachmentKey, listRecords } from '../../lib/store/record.js'
-import { readDirectory } from '../../lib/sys/file.js'
+import { attachmentKey, listReady } from '../../lib/store/record.js'
 import { sha512Hex } from '../../lib/sys/text.js'
 import { type Attached, PLUGIN } from './attached.js'
 import type { BridgeConfig, Settings } from './config.js'
@@ -109,16 +108,10 @@ function gone<T extends { readonly owner: Owner }>(stateDir: string, restored: r
 }
 
 function others(stateDir: string): (ReturnType<typeof partsOf> & { readonly key: string })[] {
-  return readDirectory(stateDir)
-    .filter(({ kind }) => kind === 'directory')
-    .flatMap(({ name: network }) =>
-      listRecords<Attached>(stateDir, PLUGIN, network).flatMap(
-        ({ key, containerId, ifName, content, sameBoot, state }) =>
-          content === undefined || !sameBoot || state !== 'ready'
-            ? []
-            : [{ key, ...partsOf({ network, containerId, ifName }, content) }],
-      ),
-    )
+  return listReady<Attached>(stateDir, PLUGIN).map(({ key, content, ...whose }) => ({
+    key,
+    ...partsOf(whose, content),
+  }))
 }
 
 /** Takes it out again, and nothing of anyone who has its addresses by now. */

@@ -20,11 +20,11 @@ import { type Policed, police, unpolice } from '../../lib/ruleset/ingress-policy
 import { hasLegacyTable } from '../../lib/ruleset/legacy-iptables.js'
 import { type Owner, ownerKey } from '../../lib/ruleset/owner.js'
 import { withRuleset } from '../../lib/ruleset/settle.js'
-import { claimOrCreate } from '../../lib/store/record.js'
+import { claimOrCreate, listReady } from '../../lib/store/record.js'
 import { warn } from '../../lib/sys/log.js'
-import { type Admitted, type FirewallConfig, placeOf, settingsOf } from './config.js'
+import { type Admitted, type FirewallConfig, PLUGIN, placeOf, settingsOf } from './config.js'
 import { addSource, isRunning } from './firewalld.js'
-import { addressesOf, isReady, recordsOf, withdraw } from './withdraw.js'
+import { addressesOf, withdraw } from './withdraw.js'
 
 export function add(request: AddRequest<FirewallConfig>): Result {
   const { config, network, containerId, ifName, args } = request
@@ -106,10 +106,9 @@ export function policedLink(previous: Result, { gateway }: HostSide): string {
 
 /** Attachments under a policy, from the records of this boot. */
 function others(stateDir: string): Policed[] {
-  return recordsOf(stateDir).flatMap(({ network, record }) => {
-    const { containerId, ifName, content } = record
-    if (content?.policy === undefined || content.bridge === undefined || !isReady(record)) return []
+  return listReady<Admitted>(stateDir, PLUGIN).flatMap(({ network, containerId, ifName, content }) => {
     const { bridge, policy, link } = content
+    if (policy === undefined || bridge === undefined) return []
     const owner = { network, containerId, ifName, ...(link === undefined ? {} : { link }) }
     return [{ owner, addresses: addressesOf(content), bridge, policy }]
   })

@@ -293,14 +293,14 @@ t.test('where firewalld runs, it is asked', { skip }, async (t) => {
   const prevResult = attachment.add()
   const config = { cniVersion: '1.1.0', name: 'net', type: 'firewall', prevResult, stateDir: list.stateDir }
   const before = ruleset()
-  const run = async (command: string, id = 'a') => {
+  const run = async (command: string, id = 'a', more: Json = {}) => {
     const child = host.start(['bin/firewall'], {
       env: {
         ...{ CNI_COMMAND: command, CNI_CONTAINERID: id, CNI_IFNAME: 'eth0', CNI_NETNS: netns.path, CNI_PATH: 'bin' },
         DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${path}`,
       },
     })
-    child.stdin?.end(JSON.stringify({ ...config, firewalldZone: 'pods' }))
+    child.stdin?.end(JSON.stringify({ ...config, firewalldZone: 'pods', ...more }))
     let stdout = ''
     child.stdout?.on('data', (data) => {
       stdout += data
@@ -315,6 +315,8 @@ t.test('where firewalld runs, it is asked', { skip }, async (t) => {
   const removed = ['removeSource pods 10.1.2.2/32', 'removeSource pods fd12::2/128']
   t.same(await run('DEL'), removed)
   t.same(await run('DEL'), removed, 'without a record they may be of the reference')
+  const fresh = { stateDir: `${list.stateDir}-not-there` }
+  t.same(await run('DEL', 'a', fresh), removed, 'on a node that has had no record yet, too')
   await run('ADD')
   await run('ADD', 'heir')
   t.same(await run('DEL'), [], 'sources that are an heir’s by now stay')

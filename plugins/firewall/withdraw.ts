@@ -4,8 +4,7 @@ import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/addres
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { dismiss } from '../../lib/ruleset/admission.js'
 import { unpolice } from '../../lib/ruleset/ingress-policy.js'
-import { type ListedRecord, listRecords } from '../../lib/store/record.js'
-import { readDirectory } from '../../lib/sys/file.js'
+import { listReady } from '../../lib/store/record.js'
 import { type Admitted, PLUGIN } from './config.js'
 import { addSource, removeSource } from './firewalld.js'
 
@@ -36,20 +35,6 @@ export function dismissSources(zone: string, addresses: readonly IpAddress[], ke
 }
 
 function sourcesOfOthers(zone: string, key: string, stateDir: string): Set<string> {
-  const others = recordsOf(stateDir).filter(({ record }) => record.key !== key && record.content?.zone === zone)
-  return new Set(others.flatMap(({ record }) => (isReady(record) ? (record.content?.addresses ?? []) : [])))
-}
-
-/** All records of the plugin on this host. */
-export function recordsOf(stateDir: string): { readonly network: string; readonly record: ListedRecord<Admitted> }[] {
-  return readDirectory(stateDir)
-    .filter(({ kind }) => kind === 'directory')
-    .flatMap(({ name: network }) =>
-      listRecords<Admitted>(stateDir, PLUGIN, network).map((record) => ({ network, record })),
-    )
-}
-
-/** Whether an attachment is admitted, and nobody is about to end that. */
-export function isReady({ sameBoot, state }: ListedRecord<Admitted>): boolean {
-  return sameBoot && state === 'ready'
+  const others = listReady<Admitted>(stateDir, PLUGIN).filter((one) => one.key !== key && one.content.zone === zone)
+  return new Set(others.flatMap(({ content }) => content.addresses))
 }

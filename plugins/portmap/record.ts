@@ -6,8 +6,7 @@ import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/addres
 import { type Conditions, conditionsChain, parseConditions } from '../../lib/ruleset/conditions.js'
 import type { Exposed, ExposedFamily, PortMapping, SourceMode } from '../../lib/ruleset/host-ports-table.js'
 import type { Owner } from '../../lib/ruleset/owner.js'
-import { listRecords, type RecordPlace } from '../../lib/store/record.js'
-import { readDirectory } from '../../lib/sys/file.js'
+import { listReady, type RecordPlace } from '../../lib/store/record.js'
 
 export const PLUGIN = 'portmap'
 
@@ -87,14 +86,10 @@ export function restore(owner: Pick<Owner, 'network' | 'containerId' | 'ifName'>
 export function restoreAll(stateDir: string): { exposed: Exposed[]; conditions: ReadonlyMap<string, Conditions> } {
   const exposed: Exposed[] = []
   const conditions = new Map<string, Conditions>()
-  for (const { name: network, kind } of readDirectory(stateDir)) {
-    if (kind !== 'directory') continue
-    for (const { containerId, ifName, content, sameBoot, state } of listRecords<Recorded>(stateDir, PLUGIN, network)) {
-      if (content === undefined || !sameBoot || state !== 'ready') continue
-      const restored = restore({ network, containerId, ifName }, content)
-      exposed.push(restored.exposed)
-      for (const [chain, one] of restored.conditions) conditions.set(chain, one)
-    }
+  for (const { content, ...owner } of listReady<Recorded>(stateDir, PLUGIN)) {
+    const restored = restore(owner, content)
+    exposed.push(restored.exposed)
+    for (const [chain, one] of restored.conditions) conditions.set(chain, one)
   }
   return { exposed, conditions }
 }
