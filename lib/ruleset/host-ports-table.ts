@@ -77,7 +77,7 @@ export interface Exposed {
 const TYPE = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
 
 /** Of a mapping: whether it is on every address, or on one. */
-const KINDS = ['any', 'specific'] as const
+export const KINDS = ['any', 'specific'] as const
 type Kind = (typeof KINDS)[number]
 
 export type PortSet = Kind | `gate${Kind}` | 'claimed' | 'pods' | 'answered' | 'everyone' | 'hairpin' | 'beside'
@@ -256,9 +256,9 @@ export function chainSet(chain: string, kind: Kind): string {
   return `${chain}-${kind}`
 }
 
-/** The maps of a family that have a mapping, or its gate, where there is any: by their kind. */
-export function placesOf(family: Family): { readonly kind: Kind; readonly sets: readonly string[] }[] {
-  return KINDS.map((kind) => ({ kind, sets: [portSet(kind, family), portSet(`gate${kind}`, family)] }))
+/** The maps that have every mapping of a kind, or its gate. */
+export function mapsOf(kind: Kind, family: Family): string[] {
+  return [portSet(kind, family), portSet(`gate${kind}`, family)]
 }
 
 /** The set behind a gate in which a gate's mapping is; undefined where `set` has no gates. */

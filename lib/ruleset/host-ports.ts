@@ -16,8 +16,9 @@ import {
   guardEntry,
   guardedLink,
   HOST_PORTS,
+  KINDS,
+  mapsOf,
   type PortMapping,
-  placesOf,
   portKey,
   portSet,
   SOURCE_SETS,
@@ -127,23 +128,33 @@ function holdersOf(nft: Nftables, { families }: Exposed): Entry[] {
 /** Whatever is mapped on the port, on an address that is the mapping's too. */
 function onPort(nft: Nftables, family: Family, mapping: PortMapping): Entry[] {
   const { hostAddress } = mapping
-  const key = portKey(mapping)
-  const found = placesOf(family).flatMap(({ kind, sets }) =>
-    sets.flatMap((set) => {
-      if (kind === 'specific' && hostAddress === undefined) return onAnyAddress(nft, set, key)
-      const exact = kind === 'any' || hostAddress === undefined ? key : joined(hostAddress.bytes, key)
-      return findEntries(nft, HOST_PORTS, [{ set, element: { key: exact } }])
-    }),
-  )
-  return withBehind(nft, found)
+  const port = portKey(mapping)
+  const specific = mapsOf('specific', family)
+  return withBehind(nft, [
+    ...under(nft, mapsOf('any', family), port),
+    ...(hostAddress === undefined
+      ? onAnyAddress(nft, specific, port)
+      : under(nft, specific, joined(hostAddress.bytes, port))),
+  ])
 }
 
-/** The elements of a map of single addresses that have the port. */
-function onAnyAddress(nft: Nftables, set: string, port: Uint8Array): Entry[] {
-  return nft
-    .elements({ ...HOST_PORTS.name, set })
-    .filter(({ key }) => sameBytes(key.subarray(-port.length), port))
-    .map((element) => ({ set, element }))
+/** What maps have under a key. */
+function under(nft: Nftables, sets: readonly string[], key: Uint8Array): Entry[] {
+  return findEntries(
+    nft,
+    HOST_PORTS,
+    sets.map((set) => ({ set, element: { key } })),
+  )
+}
+
+/** What maps of single addresses have on a port. */
+function onAnyAddress(nft: Nftables, sets: readonly string[], port: Uint8Array): Entry[] {
+  return sets.flatMap((set) =>
+    nft
+      .elements({ ...HOST_PORTS.name, set })
+      .filter(({ key }) => sameBytes(key.subarray(-port.length), port))
+      .map((element) => ({ set, element })),
+  )
 }
 
 /** Entries, and for each gate among them the mapping behind it. */
@@ -151,25 +162,23 @@ function withBehind(nft: Nftables, entries: readonly Entry[]): Entry[] {
   return entries.flatMap((entry) => {
     const { verdict, key } = entry.element
     const set = verdict?.kind === 'jump' ? setBehind(entry.set, verdict.chain) : undefined
-    return set === undefined ? [entry] : [entry, ...findEntries(nft, HOST_PORTS, [{ set, element: { key } }])]
+    return set === undefined ? [entry] : [entry, ...under(nft, [set], key)]
   })
 }
 
 /** Whether a mapping that is not being removed still needs a claim. */
 export function isNeeded(nft: Nftables, { set, element: { key } }: Entry, doomed: ReadonlyMap<string, Entry>): boolean {
-  return placesOf(set === portSet('claimed', 4) ? 4 : 6).some(({ kind, sets }) =>
-    sets
-      .flatMap((one) =>
-        kind === 'any' ? findEntries(nft, HOST_PORTS, [{ set: one, element: { key } }]) : onAnyAddress(nft, one, key),
-      )
-      .some((entry) => !doomed.has(entryKey(entry))),
+  const family = set === portSet('claimed', 4) ? 4 : 6
+  const stays = (entry: Entry) => !doomed.has(entryKey(entry))
+  return (
+    under(nft, mapsOf('any', family), key).some(stays) || onAnyAddress(nft, mapsOf('specific', family), key).some(stays)
   )
 }
 
 /** The refusal of a rebuild, where the others are known from their records alone. */
 function refuseTakenAmong(known: readonly Entry[], exposed: Exposed, linkExists: (name: string) => boolean): void {
   for (const { address, mappings } of exposed.families) {
-    const specific = placesOf(address.family).flatMap(({ kind, sets }) => (kind === 'specific' ? sets : []))
+    const specific = mapsOf('specific', address.family)
     for (const mapping of mappings) {
       const key = portKey(mapping)
       const holder = known.find(({ set, element, shared }) => {
@@ -209,7 +218,7 @@ export function removing(
   return removal(nft, HOST_PORTS, doomed, {
     ...options,
     companions: ({ name }) => {
-      const after = placesOf(4).map(({ kind }) => deleteSet({ ...HOST_PORTS.name, set: chainSet(name, kind) }))
+      const after = KINDS.map((kind) => deleteSet({ ...HOST_PORTS.name, set: chainSet(name, kind) }))
       return { after, objects: after.length }
     },
   })
@@ -258,11 +267,7 @@ export function unguardGone(nft: Nftables, linkExists: (name: string) => boolean
   if (gone.length === 0) return
   settle('end guards', () => {
     const generation = nft.generation()
-    const doomed = findEntries(
-      nft,
-      HOST_PORTS,
-      gone.map((link) => ({ set: GUARDED, element: { key: nameBytes(link) } })),
-    )
+    const doomed = gone.flatMap((link) => under(nft, [GUARDED], nameBytes(link)))
     return doomed.length === 0 || nft.commit(deleteEntries(HOST_PORTS, doomed), generation)
   })
 }

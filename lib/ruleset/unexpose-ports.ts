@@ -11,8 +11,9 @@ import {
   GUARDED,
   guardEntry,
   HOST_PORTS,
+  KINDS,
+  mapsOf,
   ownGuardedLink,
-  placesOf,
   portSet,
 } from './host-ports-table.js'
 import { parseTag } from './owner.js'
@@ -97,7 +98,7 @@ function ownGuard(nft: Nftables, exposed: Exposed): Entry[] {
 /** The claims of ports that an attachment has on single addresses: others may need them, whoever made them. */
 function sharedClaims(nft: Nftables, doomed: ReadonlyMap<string, Entry>): Entry[] {
   const claims = ([4, 6] as const).flatMap((family) => {
-    const specific = placesOf(family).flatMap(({ kind, sets }) => (kind === 'specific' ? sets : []))
+    const specific = mapsOf('specific', family)
     return [...doomed.values()]
       .filter(({ set }) => specific.includes(set))
       .map(({ element }) => ({ set: portSet('claimed', family), element: { key: element.key.slice(-8) } }))
@@ -112,7 +113,7 @@ function searchBehindGates(nft: Nftables, key: string, candidates: readonly Entr
     if (element.verdict?.kind === 'jump') chains.add(element.verdict.chain)
   }
   return [...chains].flatMap((chain) =>
-    (['any', 'specific'] as const).flatMap((kind) => {
+    KINDS.flatMap((kind) => {
       const set = chainSet(chain, kind)
       return nft
         .elements({ ...HOST_PORTS.name, set })

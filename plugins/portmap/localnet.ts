@@ -23,7 +23,7 @@ export function openLocalnet(link: string): void {
 
 /** Takes back what we set, on every guarded interface; a later call of `reopen` restores it. */
 export function closeLocalnets(nft: Nftables): string[] {
-  return guardedLinks(nft).filter((link) => preferSysctl(key(link), '0'))
+  return guardedLinks(nft).filter((link) => preferSysctl(key(link), '0') === 'set')
 }
 
 /** The same for an interface, if it is guarded. */
