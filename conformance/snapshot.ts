@@ -53,9 +53,13 @@ export function takeSnapshot(
   const lines = Object.entries(namespaces).flatMap(([label, netns]) =>
     kernelLines(netns.sh('set +e', SCRIPT)).map((line) => `${label} ${line}`),
   )
-  const outermost = directories.filter((one) => !directories.some((other) => one.startsWith(`${other}/`)))
-  for (const directory of outermost) lines.push(...fileLines(directory))
+  for (const directory of outermost(directories)) lines.push(...fileLines(directory))
   return [...lines, ...more].sort()
+}
+
+/** Directories without those that are in another one of them. */
+export function outermost(directories: readonly string[]): string[] {
+  return directories.filter((one) => !directories.some((other) => one.startsWith(`${other}/`)))
 }
 
 /** What is gone from `before` and what has come; lines that match a pattern (`*` for anything) do not count. */

@@ -7,6 +7,7 @@ import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
+import { outermost } from '../snapshot.js'
 import { addressesIn, filesBelow, fill, readOnly, small } from '../witness.js'
 
 /** Members of a configuration in which the state directory is `path`. */
@@ -33,10 +34,9 @@ function refusedOrWhole(context: Context, one: Attachment, codes: number[], refu
   ok0(one.del())
 }
 
-/** Makes the directories of the plugin's state; of two, one in the other, the outer. */
+/** Makes the directories of the plugin's state. */
 function prepared(context: Context): string[] {
-  const all = context.plugin.state ?? []
-  const directories = all.filter((one) => !all.some((other) => one.startsWith(`${other}/`)))
+  const directories = outermost(context.plugin.state ?? [])
   for (const directory of directories) mkdirSync(directory, { recursive: true })
   return directories
 }
