@@ -1,7 +1,8 @@
 /** Links of a namespace: find, make, change and delete them. */
 
 import { isErrno } from '../sys/errno.js'
-import { IFF_UP } from './links/attributes.js'
+import { IFF_UP, LINK_HEADER_LENGTH } from './links/attributes.js'
+import { readRouteLocalnet } from './links/ipv4.js'
 import type { LinkSpec } from './links/kinds.js'
 import { type Link, type OperationalState, readLink, readOperationalState } from './links/link.js'
 import { type BridgePort, setPort } from './links/port.js'
@@ -41,27 +42,43 @@ export class Links {
     return this.socket.get(getLink(index), readOperationalState)
   }
 
+  /** Whether packets of 127/8 may pass a link (net.ipv4.conf.LINK.route_localnet). False where there is no such link. */
+  routesLocalnet(which: string | number): boolean {
+    try {
+      return this.socket.get(getLink(which), ({ reader, start, end }) =>
+        readRouteLocalnet(reader, start + LINK_HEADER_LENGTH, end),
+      )
+    } catch (error) {
+      if (isErrno(error, 'ENODEV')) return false
+      throw error
+    }
+  }
+
   /** Those that match, selected by the kernel. */
   list(filter: LinkFilter = {}): Link[] {
     return this.socket.dump(listLinks(filter), readLink)
   }
 
   /**
-   * Creates a link and returns it as the kernel announced it (state and port are of that moment). Throws NetlinkError EEXIST where the name (or the tunnel's id) is taken. If alias,
-   * address generation mode or up cannot be set afterwards, the link is deleted again. A link born in another
-   * namespace (`namespaceFd`) cannot be completed from here: alias, addressGenerationMode and up are refused.
+   * Creates a link and returns it as the kernel announced it (state and port are of that moment). Throws NetlinkError
+   * EEXIST where the name (or the tunnel's id) is taken. If what it is as a bridge port, its alias, address generation mode
+   * or up cannot be set afterwards, the link is deleted again. A link born in another namespace (`namespaceFd`) cannot be
+   * completed from here: all of those are refused.
    */
   create(spec: LinkSpec): Link {
     const rest = completeLink(spec)
-    if (spec.namespaceFd !== undefined && rest !== undefined) {
-      throw new TypeError(`link ${spec.name} is born elsewhere: set alias, address generation mode and up there`)
+    const completed = rest !== undefined || spec.bridgePort !== undefined
+    if (spec.namespaceFd !== undefined && completed) {
+      throw new TypeError(
+        `link ${spec.name} is born elsewhere: set alias, address generation mode, bridge port and up there`,
+      )
     }
     const echo = this.socket.requestEcho(createLink(spec), readLink)
     // Kernels before 6.2 send no echo.
     const link = echo ?? this.get(spec.name)
-    if (rest !== undefined) {
+    if (completed) {
       try {
-        this.change(link.index, rest)
+        this.apply(link.index, rest ?? {}, spec.bridgePort)
       } catch (error) {
         this.deleteIfPresent(link.index)
         throw error
@@ -96,7 +113,11 @@ export class Links {
    * mode is moot and ignored.
    */
   change(index: number, change: LinkChange): void {
-    const requests = changeLink(index, change)
+    this.apply(index, change)
+  }
+
+  private apply(index: number, change: LinkChange, port?: BridgePort): void {
+    const requests = [...(port === undefined ? [] : [setPort(index, port)]), ...changeLink(index, change)]
     for (const { error } of this.socket.batch(requests)) {
       if (change.addressGenerationMode === undefined || error.code !== 'EAFNOSUPPORT') throw error
       // The kernel checks the families before anything else, so nothing of that request was done.

@@ -37,7 +37,9 @@ t.test('lib/netlink on the engine', { skip: needs('root') }, async (t) => {
     const [bridge] = must(host, ['links', 'get', 'br0'])
     const peer = { name: 'eth0', mtu: 1400, mac: '0a:58:0a:01:02:03', namespaceFd: { open: pod.path } }
     const options = { mtu: 1450, mac: '0a:58:0a:01:02:02', alias: 'pod', up: true, addressGenerationMode: 'none' }
-    const [made] = must(host, ['links', 'create', { kind: 'veth', name: 'v0', master: bridge.index, ...options, peer }])
+    const bridgePort = { hairpin: true }
+    const spec = { kind: 'veth', name: 'v0', master: bridge.index, bridgePort, ...options, peer }
+    const [made] = must(host, ['links', 'create', spec])
 
     const [link] = host.ip('link', 'show', 'v0')
     t.match(link, {
@@ -47,7 +49,7 @@ t.test('lib/netlink on the engine', { skip: needs('root') }, async (t) => {
       master: 'br0',
       ifalias: 'pod',
       inet6_addr_gen_mode: 'none',
-      linkinfo: { info_kind: 'veth', info_slave_kind: 'bridge' },
+      linkinfo: { info_kind: 'veth', info_slave_kind: 'bridge', info_slave_data: { hairpin: true, isolated: false } },
     })
     t.ok(link.flags.includes('UP'))
     t.match(made, { name: 'v0', kind: 'veth', up: true, alias: 'pod', master: bridge.index, peerNamespaceId: 0 })
@@ -115,7 +117,7 @@ t.test('lib/netlink on the engine', { skip: needs('root') }, async (t) => {
     const [, , mine, bridges, port] = must(
       host,
       ['links', 'change', index, { name: 'w0', master, mtu: 1300, promiscuous: true, txQueueLength: 3, up: true }],
-      ['links', 'setPort', index, { hairpin: true, isolated: true, learning: false }],
+      ['links', 'setPort', index, { hairpin: true, isolated: true, learning: false, locked: true }],
       ['links', 'list', { master }],
       ['links', 'list', { kind: 'bridge' }],
       ['links', 'get', 'w0'],
@@ -128,13 +130,13 @@ t.test('lib/netlink on the engine', { skip: needs('root') }, async (t) => {
       bridges.map(({ name }: { name: string }) => name),
       ['br0', 'br1'],
     )
-    t.match(port.port, { hairpin: true, isolated: true, learning: false, unicastFlood: true })
+    t.match(port.port, { hairpin: true, isolated: true, learning: false, locked: true, unicastFlood: true })
     const [link] = host.ip('link', 'show', 'w0')
     t.match(link, {
       mtu: 1300,
       txqlen: 3,
       master: 'br0',
-      linkinfo: { info_slave_data: { hairpin: true, isolated: true, learning: false } },
+      linkinfo: { info_slave_data: { hairpin: true, isolated: true, learning: false, locked: true } },
     })
     t.ok(link.flags.includes('PROMISC'))
     must(host, ['links', 'change', index, { master: 0, promiscuous: false }])
@@ -293,6 +295,24 @@ t.test('lib/netlink on the engine', { skip: needs('root') }, async (t) => {
       ).map(({ code }) => code),
       [undefined, 'ENOENT', undefined, 'ENOENT'],
     )
+  })
+
+  t.test('settings are those that sysctl shows', async (t) => {
+    const host = Netns.create(t)
+    const sysctl = (key: string) => host.run('sysctl', '-n', key).trim()
+    host.batch('link add br0 type bridge')
+    const [{ index }] = must(host, ['links', 'get', 'br0'])
+    const look = () =>
+      must(host, ['netconf', 'forwards', 4], ['netconf', 'forwards', 6], ['links', 'routesLocalnet', 'br0'])
+    t.same(look(), [false, false, false])
+    host.run('sysctl', '-qw', 'net.ipv4.ip_forward=1')
+    t.same(look(), [true, false, false])
+    host.run('sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1', 'net.ipv4.conf.br0.route_localnet=1')
+    t.same(look(), [true, true, true])
+    must(host, ['links', 'change', index, { up: true, ipv4: { arpNotify: true, routeLocalnet: false } }])
+    t.same([sysctl('net.ipv4.conf.br0.arp_notify'), sysctl('net.ipv4.conf.br0.route_localnet')], ['1', '0'])
+    t.same(look(), [true, true, false])
+    t.same(must(host, ['links', 'routesLocalnet', 'nothere']), [false])
   })
 
   t.test('rules come and go', async (t) => {

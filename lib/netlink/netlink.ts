@@ -5,6 +5,7 @@ import { Fdb } from './fdb.js'
 import { Links } from './links.js'
 import type { Failure, Request } from './message.js'
 import { Neighbours } from './neighbours.js'
+import { Netconf } from './netconf.js'
 import { Routes } from './routes.js'
 import { Rules } from './rules.js'
 import { NETLINK_ROUTE, NetlinkSocket } from './socket.js'
@@ -17,6 +18,7 @@ export interface Netlink {
   readonly neighbours: Neighbours
   readonly fdb: Fdb
   readonly rules: Rules
+  readonly netconf: Netconf
   /**
    * Applies all of the requests (`addRoute`, `replaceNeighbour`, … of the nouns' files), whatever becomes of each, and
    * returns the refused ones by their place in the list.
@@ -37,6 +39,7 @@ export function openNetlink(): Netlink {
     neighbours: new Neighbours(socket),
     fdb: new Fdb(socket),
     rules: new Rules(socket),
+    netconf: new Netconf(socket),
     batch: (requests) => socket.batch(requests),
     close: () => socket.close(),
   }

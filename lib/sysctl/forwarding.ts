@@ -17,18 +17,14 @@ const PROTOCOL_RA = 9
 
 /** Writes nothing where the node forwards already. */
 export function enableForwarding(host: Netlink, family: Family): void {
-  if (isForwarding(family)) return
+  if (host.netconf.forwards(family)) return
   if (family === 6) keepAdvertisedRoutes(host)
   requireSysctl(FORWARDING[family], '1')
 }
 
-export function isForwarding(family: Family): boolean {
-  return readSysctl(FORWARDING[family]) === '1'
-}
-
 /** For STATUS: throws code 50 where the node forwards neither family, and cannot be made to. */
-export function requireForwardable(): void {
-  const able = (family: Family) => isForwarding(family) || isWritable(`/proc/sys/${FORWARDING[family]}`)
+export function requireForwardable(host: Netlink): void {
+  const able = (family: Family) => host.netconf.forwards(family) || isWritable(`/proc/sys/${FORWARDING[family]}`)
   if (able(4) || able(6)) return
   throw new CniError(
     ErrorCode.NotAvailable,

@@ -55,36 +55,31 @@ export function requireSysctl(key: string, wanted: string): boolean {
  * `refused` where it differs and cannot be written.
  */
 export function preferSysctl(key: string, wanted: string): 'set' | 'absent' | 'refused' {
-  if (laterSysctl(key, wanted)()) return 'set'
+  if (write(key, wanted)) return 'set'
   const { actual, failure } = set(key, wanted)
   if (actual === undefined) return 'absent'
   return failure === undefined ? 'set' : 'refused'
 }
 
-/**
- * Opens a setting that is good to have, to be written later: from wherever, it is the setting of the namespace in which
- * it was opened. What it returns writes it, once, without a look at what was there: false where that is impossible.
- */
-export function laterSysctl(key: string, wanted: string): () => boolean {
+/** Writes a setting without a look at what was there: false where that is impossible. */
+function write(key: string, wanted: string): boolean {
   const path = `/proc/sys/${key}`
   let fd: number
   try {
     fd = open(path, { mode: 'write' })
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EROFS', 'EACCES', 'EPERM')) return () => false
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EROFS', 'EACCES', 'EPERM')) return false
     throw error
   }
-  return () => {
-    try {
-      writeAt(fd, encodeUtf8(wanted), 0, path)
-      return true
-    } catch (error) {
-      // ENOENT: its interface has gone since.
-      if (isErrno(error, 'ENOENT', 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) return false
-      throw error
-    } finally {
-      close(fd)
-    }
+  try {
+    writeAt(fd, encodeUtf8(wanted), 0, path)
+    return true
+  } catch (error) {
+    // ENOENT: its interface has gone since.
+    if (isErrno(error, 'ENOENT', 'EINVAL', 'EPERM', 'EACCES', 'EROFS')) return false
+    throw error
+  } finally {
+    close(fd)
   }
 }
 

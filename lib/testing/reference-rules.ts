@@ -72,6 +72,11 @@ export const KERNEL_RULES: readonly Rule[] = [
       where(/^(ADD|DEL) host link veth\d*\.inet6_addr_gen_mode$/, /^none$/, /^eui64$/)(difference),
   },
   {
+    name: 'a bridge does not snoop multicast',
+    reason: 'where nobody asks who listens, snooping holds nothing back, and sets timers for all ports at each ADD',
+    covers: where(/^(ADD|DEL) host link \S+\.linkinfo\.info_data\.mcast_snooping$/, /^0$/, /^1$/),
+  },
+  {
     name: 'a port keeps the queue length of the kernel',
     reason: 'the reference sets 0, which veth does not use',
     covers: where(/^(ADD|DEL) host link veth\d*\.txqlen$/, /^1000$/, null),

@@ -27,10 +27,8 @@ export interface Announcer {
  * frames are the other way, and the second choice: closing a packet socket waits for every CPU, some 10 ms.
  */
 export function prepareAnnouncer(ifName: string, families: readonly Family[]): Announcer {
-  const arp = families.includes(4) ? preferSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1') : undefined
   const ndisc = families.includes(6) ? preferSysctl(`net/ipv6/conf/${ifName}/ndisc_notify`, '1') : undefined
-  const refused = arp === 'refused' || ndisc === 'refused'
-  return { socket: refused ? openSocket() : undefined }
+  return { socket: ndisc === 'refused' ? openSocket() : undefined }
 }
 
 /** Undefined where raw packets are not allowed either. */

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Attachment, call, type Json } from '../../lib/testing/cni.js'
 import { Netns, needs } from '../../lib/testing/netns.js'
@@ -179,6 +180,36 @@ t.test(
     t.ok(heard()[0] > garps, 'so is every address where the host is no gateway')
   },
 )
+
+t.test('a container is heard when ADD is done, and not before unless it must be', { skip }, async (t) => {
+  const QUIET: Json = { subnets: ['10.1.2.0/24', 'fd12::/64'] }
+  const whole: [string, Json, boolean][] = [
+    ['host-local', network(t, QUIET), true],
+    ['hairpin and isolation', network(t, { ...QUIET, config: { hairpinMode: true, portIsolation: true } }), true],
+    ['who asks for duplicates', network(t, { ...QUIET, config: { enabledad: true } }), false],
+    ['layer 2', network(t, { config: { ipam: {}, isDefaultGateway: false } }), false],
+  ]
+  for (const [what, list, locks] of whole) {
+    const { host, pod } = topology(t)
+    const monitor = spawn('nsenter', [`--net=${host.path}`, '--', 'ip', '-d', '-o', 'monitor', 'link'])
+    let told = ''
+    monitor.stdout.on('data', (chunk) => {
+      told += chunk
+    })
+    await setTimeout(200)
+    new Attachment(host, list, pod()).add()
+    await setTimeout(200)
+    monitor.kill()
+    const states = told
+      .split('\n')
+      .filter((line) => / veth.* bridge_slave /.test(line))
+      .map((line) => `${/state (\w+)/.exec(line)?.[1]} ${/ locked (\w+)/.exec(line)?.[1]}`)
+    t.ok(states.length > 0, what)
+    t.equal(states.includes('UP on'), locks, `${what}: ${states.join(', ')}`)
+    t.match(vethsOf(host), [{ linkinfo: { info_slave_data: { locked: false, learning: true } } }])
+    t.match(host.ip('link', 'show', 'cni0'), [{ linkinfo: { info_data: { mcast_snooping: 0 } } }])
+  }
+})
 
 t.test('a MAC that is set after ADD is announced by the kernel', { skip }, async (t) => {
   const { host, pod } = topology(t)

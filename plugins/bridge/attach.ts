@@ -15,11 +15,12 @@ import { announce, awaitCarrier, prepareAnnouncer } from './announce.js'
 import type { Attached } from './attached.js'
 import { type BridgeConfig, type Settings, stateDirOf } from './config.js'
 import { type ContainerEnd, connect } from './connect.js'
-import { configure, setUpSysctls } from './container.js'
+import { configure, setUpIpv6 } from './container.js'
 import { isFixed, isOurs } from './ensure-bridge.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
 import { isBound, ownMac } from './mac.js'
 import { rememberNeighbours } from './neighbours.js'
+import { openPort } from './port.js'
 import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
 import { addRules, plannedRules, removeRules } from './ruleset.js'
 
@@ -58,9 +59,8 @@ export function attach(work: Work): Result {
   let gateway: Link | undefined
   if (ipam !== undefined) {
     const { detectDuplicates } = settings
-    const whenUp = inContainer(file, () => setUpSysctls(end.name, families, detectDuplicates))
+    inContainer(file, () => setUpIpv6(end.name, families, detectDuplicates))
     configure(container, file, born, { mac: end.mac, addresses, routes, detectDuplicates })
-    whenUp()
     if (settings.isGateway) {
       gateway = settings.port.vlan === 0 ? bridge : ensureVlanGateway(host, bridge, settings.port.vlan)
       ensureGateway(host, gateway, bridge, pair.index, addresses, settings)
@@ -84,6 +84,7 @@ export function attach(work: Work): Result {
   if (settings.containerUp) awaitCarrier(host, pair.index)
   // An IPv6 address is nobody's until its link's carrier is noticed.
   if (families.includes(6)) awaitCarrier(container, end.index)
+  openPort(host, pair.index, settings)
   claim.write('ready', recorded) // before there are entries that only the record knows of
   let mistaken: IpAddress[] = []
   if (gateway !== undefined) {

@@ -13,7 +13,6 @@ import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
 import { inContainer, openContainer, openHost } from '../../lib/netns/namespace.js'
 import { attachmentKey, claim } from '../../lib/store/record.js'
-import { isForwarding } from '../../lib/sysctl/forwarding.js'
 import { type Attached, placeOf } from './attached.js'
 import { checkAddresses, checkRoutes } from './check-container.js'
 import { type BridgeConfig, type Settings, settingsOf } from './config.js'
@@ -181,7 +180,7 @@ function checkGateway(
       if (!present.some((known) => equalPrefixes(known.prefix, prefix)))
         differs(`${name} lacks ${formatPrefix(prefix)}`)
     }
-    if (!isForwarding(family)) differs(`IPv${family} forwarding is off`)
+    if (!host.netconf.forwards(family)) differs(`IPv${family} forwarding is off`)
   }
 }
 

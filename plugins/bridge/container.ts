@@ -13,21 +13,15 @@ import { type ContainerFile, inContainer } from '../../lib/netns/namespace.js'
 import { monotonic, sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { hasIpv6, lackingIpv6 } from '../../lib/sysctl/ipv6.js'
-import { laterSysctl, preferSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
+import { preferSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
 import type { ContainerEnd } from './connect.js'
 import { type Address, toKernelRoute } from './routes.js'
 
 /**
  * What must be set before the link comes up, for a link that IPAM gives its addresses: it takes none from router
- * advertisements. To be run inside the container. What is returned is to be called when the link is up: from then on the
- * kernel announces a MAC that somebody gives the link. Before, it would announce the one that the link has.
+ * advertisements. To be run inside the container.
  */
-export function setUpSysctls(ifName: string, families: readonly Family[], detectDuplicates: boolean): () => void {
-  setUpIpv6(ifName, families, detectDuplicates)
-  return laterSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1')
-}
-
-function setUpIpv6(ifName: string, families: readonly Family[], detectDuplicates: boolean): void {
+export function setUpIpv6(ifName: string, families: readonly Family[], detectDuplicates: boolean): void {
   const ipv6 = `net/ipv6/conf/${ifName}`
   if (preferSysctl(`${ipv6}/accept_ra`, '0') === 'absent') return // no IPv6 here
   preferSysctl(`${ipv6}/autoconf`, '0')
@@ -44,6 +38,9 @@ export interface Wanted {
   readonly detectDuplicates: boolean
 }
 
+/** From when it is up: the kernel announces a MAC that somebody gives the link. */
+const ANNOUNCING = { arpNotify: true }
+
 /** Addresses, up, routes: in one batch where nothing is in the way. */
 export function configure(
   container: Netlink,
@@ -56,7 +53,7 @@ export function configure(
   const first = addresses.map(({ prefix }) =>
     addAddress(index, { prefix, broadcast: broadcastOf(prefix), noDad: !detectDuplicates }, { exclusive: true }),
   )
-  const requests = [...first, ...changeLink(index, mac === born ? { up: true } : { mac, up: true })]
+  const requests = [...first, ...changeLink(index, { ...(mac === born ? {} : { mac }), up: true, ipv4: ANNOUNCING })]
   const waits = detectDuplicates && addresses.some(({ prefix }) => prefix.address.family === 6)
   if (!waits) requests.push(...kernelRoutes.map(routeRequest))
   const failures = container.batch(requests)

@@ -56,7 +56,9 @@ function create(host: Netlink, { bridge: name, mtu, filtering }: Settings, steps
   steps.push(`bridge ${name}`, () => removeIfUnused(host, name, mac))
   try {
     const vlan = filtering ? { vlanFiltering: true } : {}
-    return host.links.create({ kind: 'bridge', name, mac, mtu, ...vlan })
+    // Where nobody asks who listens (multicast_querier), snooping changes nothing of where frames go; but a port that
+    // comes up sets two timers for each port there is.
+    return host.links.create({ kind: 'bridge', name, mac, mtu, multicastSnooping: false, ...vlan })
   } catch (error) {
     if (filtering && isErrno(error, 'EOPNOTSUPP')) throw noFiltering()
     if (!isErrno(error, 'EEXIST')) throw error

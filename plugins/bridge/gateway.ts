@@ -12,7 +12,7 @@ import { preferSysctl } from '../../lib/sysctl/sysctl.js'
 import type { Settings } from './config.js'
 import { isOurs } from './ensure-bridge.js'
 import { hostLinkName } from './identity.js'
-import { setUpPort } from './port.js'
+import { setVlans } from './port.js'
 import type { Address } from './routes.js'
 
 /** What IPAM said, or the first address of the network; in a /31 that is not the container's own. */
@@ -136,7 +136,7 @@ export function ensureVlanGateway(host: Netlink, bridge: Link, vlan: number): Li
     found = host.links.get(name)
   }
   if (found.up || found.peerIndex === undefined) return found
-  setUpPort(host, found.peerIndex, { hairpin: false, isolated: false, vlan, trunk: [], preserveDefaultVlan: false })
+  setVlans(host, found.peerIndex, { vlan, trunk: [], preserveDefaultVlan: false })
   host.links.change(found.peerIndex, { up: true })
   preferSysctl(`net/ipv6/conf/${name}/accept_dad`, '0')
   host.links.change(found.index, { up: true })

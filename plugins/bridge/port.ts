@@ -22,8 +22,9 @@ export interface PairSpec {
 }
 
 /** Creates the pair and brings the host's end up. Throws NetlinkError EEXIST where either name is taken. */
-export function createPair(host: Netlink, spec: PairSpec, { bridge, mtu, port }: Settings): Link {
-  const plain = !port.hairpin && !port.isolated && port.vlan === 0 && port.trunk.length === 0
+export function createPair(host: Netlink, spec: PairSpec, settings: Settings): Link {
+  const { bridge, mtu, port } = settings
+  const inVlans = port.vlan !== 0 || port.trunk.length > 0
   let link: Link
   try {
     link = host.links.create({
@@ -34,28 +35,30 @@ export function createPair(host: Netlink, spec: PairSpec, { bridge, mtu, port }:
       master: spec.master,
       alias: spec.alias,
       addressGenerationMode: 'none', // a port has no use for an address, and its search for duplicates would be seen
-      up: plain,
+      bridgePort: {
+        hairpin: port.hairpin,
+        isolated: port.isolated,
+        ...(isLockedAtFirst(settings) ? { locked: true } : {}),
+      },
+      up: !inVlans,
       peer: { name: spec.ifName, mtu, mac: spec.mac, namespaceFd: spec.namespaceFd },
     })
   } catch (error) {
     throw isErrno(error, 'EXFULL') ? full(bridge) : error
   }
-  if (!plain) {
-    setUpPort(host, link.index, port)
+  if (inVlans) {
+    setVlans(host, link.index, port)
     host.links.change(link.index, { up: true })
   }
   return link
 }
 
-/** What a fresh port is given before it comes up. */
-export function setUpPort(host: Netlink, index: number, port: PortSettings): void {
-  const { hairpin, isolated } = port
-  if (hairpin || isolated) host.links.setPort(index, { hairpin, isolated })
-  if (port.vlan !== 0 || port.trunk.length > 0) setVlans(host, index, port)
-}
-
 /** A trunk without an untagged VLAN has VLAN 1 for that, as the reference has it. */
-function setVlans(host: Netlink, index: number, { vlan, trunk, preserveDefaultVlan }: PortSettings): void {
+export function setVlans(
+  host: Netlink,
+  index: number,
+  { vlan, trunk, preserveDefaultVlan }: Pick<PortSettings, 'vlan' | 'trunk' | 'preserveDefaultVlan'>,
+): void {
   try {
     if (!preserveDefaultVlan) {
       for (const { vid } of host.links.vlans(index)) host.links.removeVlan(index, { vid })
@@ -68,6 +71,23 @@ function setVlans(host: Netlink, index: number, { vlan, trunk, preserveDefaultVl
   } catch (error) {
     throw isErrno(error, 'EOPNOTSUPP') ? noFiltering() : error
   }
+}
+
+/** IPAM plugins that send nothing by the container's link. */
+const QUIET = ['host-local', 'static']
+
+/**
+ * Whether the bridge takes nothing of the container's until `openPort`. As soon as its link is up, the kernel reports the
+ * groups of its IPv6 addresses (MLD, RFC 3810), and holds the lock that every change of a link needs until each port of
+ * the bridge has got that: with a thousand of them, the rest of ADD would wait. It says so again some milliseconds later.
+ */
+function isLockedAtFirst({ ipam, detectDuplicates }: Settings): boolean {
+  return ipam !== undefined && QUIET.includes(ipam) && !detectDuplicates
+}
+
+/** From here on the container is heard. */
+export function openPort(host: Netlink, index: number, settings: Settings): void {
+  if (isLockedAtFirst(settings)) host.links.setPort(index, { locked: false })
 }
 
 function full(bridge: string): CniError {

@@ -26,7 +26,7 @@ export function status(request: StatusRequest<BridgeConfig>): void {
   if (bridge !== undefined && host.links.list({ master: bridge.index }).length >= PORTS) {
     throw notAvailable(`bridge "${name}" is full`, `it has ${PORTS} of ${PORTS} ports, the limit of the kernel`)
   }
-  if (settings.isGateway) requireForwardable()
+  if (settings.isGateway) requireForwardable(host)
   requireStateDir(stateDirOf(request.config))
   requireRules(settings)
   if (ipam !== undefined) findDelegate(ipam, request).run('STATUS')

@@ -38,7 +38,7 @@ export function add(request: AddRequest<PortmapConfig>): Result {
         claim.write('adding', recorded)
       }
       const towards = guardedLink(exposed)
-      const guard = towards !== undefined && needsGuard(nft, towards) ? towards : undefined
+      const guard = towards !== undefined && needsGuard(host, nft, towards) ? towards : undefined
       let restored: readonly Exposed[] = []
       exposePorts(nft, exposed, {
         conditions,
@@ -51,7 +51,7 @@ export function add(request: AddRequest<PortmapConfig>): Result {
         },
       })
       withdrawGone(nft, restored, () => restoreAll(stateDirOf(request.config)).exposed)
-      if (guard !== undefined) openLocalnet(guard)
+      if (guard !== undefined) openLocalnet(host, guard)
       allowHairpin(host, link, settings.mode === 'plain' ? [] : exposed.families.map(({ address }) => address.family))
       forgetConnections(nft, host, exposed, 'ADD')
       claim.write('ready', recorded)

@@ -7,7 +7,6 @@ import { openHost } from '../../lib/netns/namespace.js'
 import { checkPorts } from '../../lib/ruleset/host-ports.js'
 import { guardedLink } from '../../lib/ruleset/host-ports-table.js'
 import { withRuleset } from '../../lib/ruleset/settle.js'
-import { readSysctl } from '../../lib/sysctl/sysctl.js'
 import { wanted } from './add.js'
 import { type PortmapConfig, settingsOf } from './config.js'
 
@@ -19,7 +18,7 @@ export function check(request: CheckRequest<PortmapConfig>): void {
   if (exposed.families.length === 0) return // as in ADD: no address has the family of a hostIP
   const differences = withRuleset((nft) => checkPorts(nft, exposed))
   const link = guardedLink(exposed)
-  if (link !== undefined && readSysctl(`net/ipv4/conf/${link}/route_localnet`) !== '1') {
+  if (link !== undefined && !host.links.routesLocalnet(link)) {
     differences.push(`route_localnet of ${link} is 0, so 127.0.0.1 does not lead to the container`)
   }
   if (differences.length === 0) return

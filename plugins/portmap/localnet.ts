@@ -4,21 +4,22 @@
  * guard does.
  */
 
+import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { guardedLinks, isGuarded } from '../../lib/ruleset/host-ports.js'
-import { preferSysctl, readSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
+import { preferSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
 
 function key(link: string): string {
   return `net/ipv4/conf/${link}/route_localnet`
 }
 
 /** Whether we must set it, and so guard it: not where an administrator has. */
-export function needsGuard(nft: Nftables, link: string): boolean {
-  return readSysctl(key(link)) !== '1' || isGuarded(nft, link)
+export function needsGuard(host: Netlink, nft: Nftables, link: string): boolean {
+  return !host.links.routesLocalnet(link) || isGuarded(nft, link)
 }
 
-export function openLocalnet(link: string): void {
-  requireSysctl(key(link), '1')
+export function openLocalnet(host: Netlink, link: string): void {
+  if (!host.links.routesLocalnet(link)) requireSysctl(key(link), '1')
 }
 
 /** Takes back what we set, on every guarded interface; a later call of `reopen` restores it. */

@@ -50,6 +50,13 @@ export const u32: AttributeType<number> = {
   read: (reader, start) => (reader.words[start >> 2] as number) >>> 0,
 }
 
+/** A number that is 0 or 1. */
+export const bool32: AttributeType<boolean> = {
+  size: 4,
+  write: (writer, value) => writer.u32(value ? 1 : 0),
+  read: (reader, start) => reader.words[start >> 2] !== 0,
+}
+
 export const u32be: AttributeType<number> = {
   size: 4,
   write: (writer, value) => writer.u32be(value),

@@ -3,6 +3,8 @@
 import { attributes } from '../codec/attributes.js'
 import { bareText, mac, s32, text, u8, u32 } from '../codec/types.js'
 import type { Writer } from '../codec/writer.js'
+import { AF_INET, AF_INET6 } from '../family.js'
+import { ipv4 } from './ipv4.js'
 
 export const RTM_NEWLINK = 16
 export const RTM_DELLINK = 17
@@ -28,7 +30,7 @@ export function writeLinkHeader(writer: Writer, index = 0, flags = 0, change = 0
 }
 
 const inet6 = attributes({ addressGenerationMode: [8, u8] }) // IFLA_INET6_ADDR_GEN_MODE
-const perFamily = attributes({ inet6: [10, inet6] }) // numbered by AF_
+const perFamily = attributes({ inet: [AF_INET, ipv4], inet6: [AF_INET6, inet6] })
 
 /** What a link, a change and a veth's peer are made of; IFLA_LINKINFO joins them in `info.ts`. */
 export const linkFields = {

@@ -2,6 +2,7 @@
 
 import type { Reader } from '../codec/reader.js'
 import type { Writer } from '../codec/writer.js'
+import type { BridgePort } from './port.js'
 
 /** How IPv6 makes the link-local address: `none` makes none. */
 export const ADDRESS_GENERATION = { eui64: 0, none: 1, 'stable-privacy': 2, random: 3 } as const
@@ -20,6 +21,8 @@ export interface LinkOptions {
   readonly mac?: string | undefined
   /** Index of the bridge to join. */
   readonly master?: number | undefined
+  /** What it is as the port of its master. Set right after creation and before the link comes up. */
+  readonly bridgePort?: BridgePort | undefined
   /** At most 255 bytes. Set right after creation: the kernel ignores it in the same request. */
   readonly alias?: string | undefined
   /** Brought up, after everything else is set. */

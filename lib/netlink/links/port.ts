@@ -21,6 +21,8 @@ export const bridgePort = attributes({
   neighbourSuppress: [32, bool8],
   /** Isolated ports cannot talk to each other. */
   isolated: [33, bool8],
+  /** Frames from a MAC that the bridge has no entry for are dropped. Linux 5.18; an older one ignores it. */
+  locked: [39, bool8],
 })
 
 export type BridgePort = Decoded<typeof bridgePort>
@@ -28,7 +30,10 @@ export type BridgePort = Decoded<typeof bridgePort>
 const AF_BRIDGE = 7
 const portMessage = attributes({ port: [12, nested(bridgePort)] }) // IFLA_PROTINFO
 
-/** Changes what is given of a bridge port. */
+/**
+ * Changes what is given of a bridge port. Not by RTM_NEWLINK, which can do it, too: that tells all of the kernel that a
+ * link has changed, and IPv6 looks through its routes.
+ */
 export function setPort(index: number, port: BridgePort): Request {
   return {
     type: RTM_SETLINK,

@@ -15,6 +15,7 @@ import {
   writeLinkHeader,
 } from './attributes.js'
 import { linkMessage } from './info.js'
+import type { Ipv4Settings } from './ipv4.js'
 import { ADDRESS_GENERATION, type AddressGenerationMode } from './kind.js'
 import type { LinkData, LinkSpec } from './kinds.js'
 
@@ -34,6 +35,8 @@ export interface LinkChange {
   readonly arp?: boolean | undefined
   readonly txQueueLength?: number | undefined
   readonly addressGenerationMode?: AddressGenerationMode | undefined
+  /** Set when it is up, if it is to come up. */
+  readonly ipv4?: Ipv4Settings | undefined
   /** Moves the link to the namespace of this descriptor; its index may change there. */
   readonly namespaceFd?: number | undefined
   /** What the kernel can change of a kind's own data in place, with the `kind`. */
@@ -95,7 +98,7 @@ export function createLink(spec: LinkSpec): Request {
 }
 
 function upLater(spec: LinkSpec): boolean {
-  return spec.kind === 'veth' || spec.addressGenerationMode !== undefined
+  return spec.kind === 'veth' || spec.addressGenerationMode !== undefined || spec.bridgePort !== undefined
 }
 
 /** What the kernel takes only of a link that exists; undefined where the spec has nothing of that. */
@@ -122,7 +125,15 @@ export function deleteLink(index: number): Request {
 export function changeLink(index: number, change: LinkChange): Request[] {
   const { up, addressGenerationMode } = change
   if (up !== true || addressGenerationMode === undefined) return [changeRequest(index, change)]
-  return [changeRequest(index, { ...change, up: undefined }), changeRequest(index, { up })]
+  return [
+    changeRequest(index, { ...change, up: undefined, ipv4: undefined }),
+    changeRequest(index, { up, ipv4: change.ipv4 }),
+  ]
+}
+
+function perFamilyOf({ addressGenerationMode: mode, ipv4 }: LinkChange) {
+  if (mode === undefined) return ipv4 === undefined ? undefined : { inet: ipv4 }
+  return { inet: ipv4, inet6: { addressGenerationMode: ADDRESS_GENERATION[mode] } }
 }
 
 function changeRequest(index: number, change: LinkChange): Request {
@@ -145,7 +156,6 @@ function changeRequest(index: number, change: LinkChange): Request {
       set(IFF_NOARP, change.arp === undefined ? undefined : !change.arp)
       writeLinkHeader(writer, index, flags, mask)
       const { master, mtu, mac, name, alias, txQueueLength, namespaceFd, data } = change
-      const mode = change.addressGenerationMode
       linkMessage.write(writer, {
         master,
         mtu,
@@ -154,7 +164,7 @@ function changeRequest(index: number, change: LinkChange): Request {
         alias,
         txQueueLength,
         namespaceFd,
-        perFamily: mode === undefined ? undefined : { inet6: { addressGenerationMode: ADDRESS_GENERATION[mode] } },
+        perFamily: perFamilyOf(change),
         info: data === undefined ? undefined : { kind: data.kind, spec: data as Partial<LinkSpec> },
       })
     },
