@@ -23,7 +23,8 @@ export interface Announcer {
 }
 
 /**
- * To be prepared inside the container: the kernel announces what is on a link when its MAC is set. Raw
+ * To be prepared inside the container: the kernel announces what is on a link when its MAC is set (of IPv4 it does since
+ * `configure`). Raw
  * frames are the other way, and the second choice: closing a packet socket waits for every CPU, some 10 ms.
  */
 export function prepareAnnouncer(ifName: string, families: readonly Family[]): Announcer {

@@ -183,14 +183,17 @@ t.test(
 
 t.test('a container is heard when ADD is done, and not before unless it must be', { skip }, async (t) => {
   const QUIET: Json = { subnets: ['10.1.2.0/24', 'fd12::/64'] }
+  const SNOOPING = 'a bridge that snoops'
   const whole: [string, Json, boolean][] = [
     ['host-local', network(t, QUIET), true],
     ['hairpin and isolation', network(t, { ...QUIET, config: { hairpinMode: true, portIsolation: true } }), true],
     ['who asks for duplicates', network(t, { ...QUIET, config: { enabledad: true } }), false],
     ['layer 2', network(t, { config: { ipam: {}, isDefaultGateway: false } }), false],
+    [SNOOPING, network(t, QUIET), false],
   ]
   for (const [what, list, locks] of whole) {
     const { host, pod } = topology(t)
+    if (what === SNOOPING) host.batch('link add cni0 type bridge mcast_snooping 1')
     const monitor = spawn('nsenter', [`--net=${host.path}`, '--', 'ip', '-d', '-o', 'monitor', 'link'])
     let told = ''
     monitor.stdout.on('data', (chunk) => {
@@ -207,7 +210,9 @@ t.test('a container is heard when ADD is done, and not before unless it must be'
     t.ok(states.length > 0, what)
     t.equal(states.includes('UP on'), locks, `${what}: ${states.join(', ')}`)
     t.match(vethsOf(host), [{ linkinfo: { info_slave_data: { locked: false, learning: true } } }])
-    t.match(host.ip('link', 'show', 'cni0'), [{ linkinfo: { info_data: { mcast_snooping: 0 } } }])
+    t.match(host.ip('link', 'show', 'cni0'), [
+      { linkinfo: { info_data: { mcast_snooping: what === SNOOPING ? 1 : 0 } } },
+    ])
   }
 })
 

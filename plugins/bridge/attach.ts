@@ -84,7 +84,7 @@ export function attach(work: Work): Result {
   if (settings.containerUp) awaitCarrier(host, pair.index)
   // An IPv6 address is nobody's until its link's carrier is noticed.
   if (families.includes(6)) awaitCarrier(container, end.index)
-  openPort(host, pair.index, settings)
+  openPort(host, bridge, pair.index, settings)
   claim.write('ready', recorded) // before there are entries that only the record knows of
   let mistaken: IpAddress[] = []
   if (gateway !== undefined) {

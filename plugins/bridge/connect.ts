@@ -34,8 +34,9 @@ export function connect(work: Work): Connected {
     try {
       return inContainer(file, () => enterAndConnect(work, bridge))
     } catch (error) {
-      // A failed ADD beside us may have taken back the bridge it had made.
-      const gone = isErrno(error, 'EINVAL', 'ENODEV') && host.links.find(settings.bridge)?.index !== bridge.index
+      // A failed ADD beside us may have taken back the bridge it had made. EOPNOTSUPP: what was its port is none any more.
+      const gone =
+        isErrno(error, 'EINVAL', 'ENODEV', 'EOPNOTSUPP') && host.links.find(settings.bridge)?.index !== bridge.index
       if (!gone || attempt === ATTEMPTS) throw error
     }
   }
@@ -62,7 +63,7 @@ function createOwnPair(work: Work, bridge: Link, container: Netlink): Pick<Conne
       if (link !== undefined && belongsTo(key, link)) remove(host, link)
     })
     try {
-      const spec = { hostName, alias, key, ifName, mac, namespaceFd: file.fd, master: bridge.index }
+      const spec = { hostName, alias, key, ifName, mac, namespaceFd: file.fd, bridge }
       const pair = createPair(host, spec, settings)
       const { peerIndex: index, mtu } = pair
       const end = index === undefined ? container.links.get(ifName) : { index, name: ifName, mac, mtu }

@@ -2,6 +2,7 @@
 
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { Link } from '../../lib/netlink/links/link.js'
+import type { BridgePort } from '../../lib/netlink/links/port.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import type { PortSettings, Settings } from './config.js'
@@ -17,13 +18,12 @@ export interface PairSpec {
   readonly mac: string
   /** Descriptor of the container's namespace. */
   readonly namespaceFd: number
-  /** Index of the bridge. */
-  readonly master: number
+  readonly bridge: Link
 }
 
 /** Creates the pair and brings the host's end up. Throws NetlinkError EEXIST where either name is taken. */
 export function createPair(host: Netlink, spec: PairSpec, settings: Settings): Link {
-  const { bridge, mtu, port } = settings
+  const { mtu, port } = settings
   const inVlans = port.vlan !== 0 || port.trunk.length > 0
   let link: Link
   try {
@@ -32,19 +32,15 @@ export function createPair(host: Netlink, spec: PairSpec, settings: Settings): L
       name: spec.hostName,
       mtu,
       mac: hostLinkMac(spec.key),
-      master: spec.master,
+      master: spec.bridge.index,
       alias: spec.alias,
       addressGenerationMode: 'none', // a port has no use for an address, and its search for duplicates would be seen
-      bridgePort: {
-        hairpin: port.hairpin,
-        isolated: port.isolated,
-        ...(isLockedAtFirst(settings) ? { locked: true } : {}),
-      },
+      bridgePort: bornAs(spec.bridge, settings),
       up: !inVlans,
       peer: { name: spec.ifName, mtu, mac: spec.mac, namespaceFd: spec.namespaceFd },
     })
   } catch (error) {
-    throw isErrno(error, 'EXFULL') ? full(bridge) : error
+    throw isErrno(error, 'EXFULL') ? full(settings.bridge) : error
   }
   if (inVlans) {
     setVlans(host, link.index, port)
@@ -79,15 +75,24 @@ const QUIET = ['host-local', 'static']
 /**
  * Whether the bridge takes nothing of the container's until `openPort`. As soon as its link is up, the kernel reports the
  * groups of its IPv6 addresses (MLD, RFC 3810), and holds the lock that every change of a link needs until each port of
- * the bridge has got that: with a thousand of them, the rest of ADD would wait. It says so again some milliseconds later.
+ * the bridge has got that: with a thousand of them, the rest of ADD would wait. It says so again soon. A bridge that
+ * snoops must hear the first one: where there is a querier, it is what lets neighbour solicitations through.
  */
-function isLockedAtFirst({ ipam, detectDuplicates }: Settings): boolean {
-  return ipam !== undefined && QUIET.includes(ipam) && !detectDuplicates
+function isLockedAtFirst({ data }: Link, { ipam, detectDuplicates }: Settings): boolean {
+  const snoops = data?.kind !== 'bridge' || data.multicastSnooping !== false
+  return !snoops && !detectDuplicates && ipam !== undefined && QUIET.includes(ipam)
+}
+
+/** Undefined where the kernel's default will do. */
+function bornAs(bridge: Link, settings: Settings): BridgePort | undefined {
+  const { hairpin, isolated } = settings.port
+  const locked = isLockedAtFirst(bridge, settings)
+  return hairpin || isolated || locked ? { hairpin, isolated, ...(locked ? { locked } : {}) } : undefined
 }
 
 /** From here on the container is heard. */
-export function openPort(host: Netlink, index: number, settings: Settings): void {
-  if (isLockedAtFirst(settings)) host.links.setPort(index, { locked: false })
+export function openPort(host: Netlink, bridge: Link, index: number, settings: Settings): void {
+  if (isLockedAtFirst(bridge, settings)) host.links.setPort(index, { locked: false })
 }
 
 function full(bridge: string): CniError {

@@ -8,13 +8,9 @@ import { findAttribute, type Reader } from '../codec/reader.js'
 import { type AttributeType, bool32 } from '../codec/types.js'
 import { AF_INET } from '../family.js'
 
-const ROUTE_LOCALNET = 26
-
 const settings = attributes({
   /** Whether a MAC that is set, or the link's coming up, is announced by ARP. */
   arpNotify: [22, bool32],
-  /** Whether packets of 127/8 may pass it. */
-  routeLocalnet: [ROUTE_LOCALNET, bool32],
 })
 
 export type Ipv4Settings = Decoded<typeof settings>
@@ -29,10 +25,10 @@ export const ipv4: AttributeType<Ipv4Settings | undefined> = {
 
 /** Reads from what follows the header of RTM_NEWLINK whether packets of 127/8 may pass; false where the link has no IPv4. */
 export function readRouteLocalnet(reader: Reader, start: number, end: number): boolean {
-  const [IFLA_AF_SPEC, IFLA_INET_CONF] = [26, 1]
+  const [IFLA_AF_SPEC, IFLA_INET_CONF, ROUTE_LOCALNET] = [26, 1, 26]
   let at: readonly [number, number] | undefined = [start, end]
   for (const number of [IFLA_AF_SPEC, AF_INET, IFLA_INET_CONF]) {
     at = at && findAttribute(reader, at[0], at[1], number)
   }
-  return at !== undefined && reader.words[(at[0] >> 2) + ROUTE_LOCALNET - 1] === 1
+  return at !== undefined && reader.words[(at[0] >> 2) + ROUTE_LOCALNET - 1] !== 0
 }
