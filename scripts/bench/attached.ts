@@ -1,7 +1,7 @@
 /** What an ADD costs where many pods are attached already, beside one where a single one is. */
 
 import { Netns, type Owner } from '../../lib/testing/netns.js'
-import { type Pod, type Suite, suite } from './contestants.js'
+import { floorAmong, type Pod, type Suite, suite } from './contestants.js'
 import { attachAtOnce } from './crowd.js'
 import { inTurn, type Plan, STAYING } from './measure.js'
 import { CHAIN } from './networks.js'
@@ -9,8 +9,13 @@ import type { Samples } from './samples.js'
 
 /** So many at once while the pods are made that are there before. */
 const AT_ONCE = 40
+/** Nobody leases them. */
+const FLOOR_ADDRESSES = 20_000
 
-/** ADD and DEL through the chain; labels `one ADD`, `many ADD`, `many ADD portmap` … */
+/**
+ * ADD and DEL through the chain; labels `one ADD`, `many ADD`, `many ADD portmap` … The C floor joins the same bridges:
+ * `floor one ADD`, `floor many ADD`.
+ */
 export async function measureAttached(owner: Owner, plan: Plan, pods: number, attached: number): Promise<Samples> {
   const contestants = [
     ['one', 1],
@@ -27,7 +32,8 @@ export async function measureAttached(owner: Owner, plan: Plan, pods: number, at
     attach(owner, plan, made, count)
     return made
   })
-  return await inTurn(owner, plan, `${attached} attached`, suites, pods)
+  const floors = suites.map(({ name, node }) => floorAmong({ name: `floor ${name}`, node }, plan.work, FLOOR_ADDRESSES))
+  return await inTurn(owner, plan, `${attached} attached`, [...suites, ...floors], pods)
 }
 
 function attach(owner: Owner, plan: Plan, { node, folder, name }: Suite, count: number): void {

@@ -103,14 +103,19 @@ export function cniEnv(command: Command, { number, netns }: Pod, bin: string): R
   }
 }
 
-/** The C floor, on a bridge that is there already. */
+/** The C floor, on a bridge of its own. */
 export function floor(owner: Owner, work: string): Contestant {
   const node = Netns.create(owner, 'floor')
   node.batch('link add cni0 type bridge', `addr add ${GATEWAY}/16 dev cni0`, 'link set cni0 up')
+  return floorAmong({ name: 'floor', node }, work, 2)
+}
+
+/** The C floor on a bridge that is there; its pods' addresses begin at `offset`. */
+export function floorAmong({ name, node }: Pick<Suite, 'name' | 'node'>, work: string, offset: number): Contestant {
   const bridge = (node.ip('link', 'show', 'cni0')[0] as { ifindex: number }).ifindex
   const launcher = new Launcher(node.path)
   return {
-    name: 'floor',
+    name,
     commands: ['ADD', 'DEL'],
     async run(command, { number, netns }) {
       return alone(
@@ -122,7 +127,7 @@ export function floor(owner: Owner, work: string): Contestant {
             CNI_IFNAME: 'eth0',
             PORT: String(1_000_000 + number),
             BRIDGE: String(bridge),
-            ADDRESS: addressAt(2 + number),
+            ADDRESS: addressAt(offset + number),
             PREFIX: '16',
             GATEWAY,
           },

@@ -21,6 +21,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -92,6 +93,7 @@ static const char *given(const char *name) {
 
 static void attach(void) {
   const char *name = given("CNI_IFNAME");
+  char host_name[IFNAMSIZ];
   int netns = open(given("CNI_NETNS"), O_RDONLY | O_CLOEXEC);
   uint32_t bridge = (uint32_t)atoi(given("BRIDGE")), link = ETH0;
   struct ifinfomsg port = {.ifi_index = atoi(given("PORT"))}, eth0 = {.ifi_index = ETH0};
@@ -105,7 +107,10 @@ static void attach(void) {
   inet_pton(AF_INET, given("GATEWAY"), &gateway);
   address.ifa_prefixlen = (uint8_t)atoi(given("PREFIX"));
 
+  /* One that the kernel chose would cost a look at every link there is. */
+  snprintf(host_name, sizeof host_name, "floor%s", given("PORT"));
   begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &port, sizeof port);
+  attribute(IFLA_IFNAME, host_name, strlen(host_name) + 1);
   attribute(IFLA_MASTER, &bridge, sizeof bridge);
   struct rtattr *info = attribute(IFLA_LINKINFO, NULL, 0);
   attribute(IFLA_INFO_KIND, "veth", 4);

@@ -82,19 +82,22 @@ function commandRows(
 
 /** Beside one attachment; of `portmap` alone nothing is wanted. */
 export function attachedRows(samples: Samples, attached: number): Row[] {
-  const row = (what: string, label: string): Row & { readonly ratio: Ratio } => {
-    const [one, many] = [samples.beyondNoop(`one ${label}`), samples.beyondNoop(`many ${label}`)]
+  const row = (what: string, label: string, column: 'flatnet' | 'floor' = 'flatnet') => {
+    const whose = column === 'floor' ? 'floor ' : ''
+    const [one, many] = [samples.beyondNoop(`${whose}one ${label}`), samples.beyondNoop(`${whose}many ${label}`)]
     return {
       what: `${what}, ${attached.toLocaleString('en')} attached`,
-      flatnet: milliseconds(many),
+      flatnet: '',
       reference: '',
       floor: '',
+      [column]: milliseconds(many),
       ratio: { value: many / one, of: 'that with 1' },
     }
   }
   const chain = row('chain: ADD', 'ADD')
   return [
     { ...chain, ratio: { ...chain.ratio, atMost: 1.2 } },
+    row('a link joins the bridge', 'ADD', 'floor'),
     row('portmap alone: ADD', 'ADD portmap'),
     row('chain: DEL', 'DEL'),
   ]
