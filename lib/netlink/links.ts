@@ -1,10 +1,9 @@
 /** Links of a namespace: find, make, change and delete them. */
 
 import { isErrno } from '../sys/errno.js'
-import { IFF_UP, LINK_HEADER_LENGTH } from './links/attributes.js'
-import { readRouteLocalnet } from './links/ipv4.js'
+import { IFF_UP } from './links/attributes.js'
 import type { LinkSpec } from './links/kinds.js'
-import { type Link, type OperationalState, readLink, readOperationalState } from './links/link.js'
+import { type Link, type OperationalState, readLink, readOperationalState, readRouteLocalnet } from './links/link.js'
 import { type BridgePort, setPort } from './links/port.js'
 import {
   changeLink,
@@ -17,6 +16,7 @@ import {
   listLinks,
 } from './links/requests.js'
 import { addVlan, listVlans, readVlans, removeVlan, type Vlan, type VlanSpec } from './links/vlan.js'
+import type { Message } from './message.js'
 import type { NetlinkSocket } from './socket.js'
 
 export class Links {
@@ -29,12 +29,7 @@ export class Links {
 
   /** By name or index; undefined where there is none. */
   find(which: string | number): Link | undefined {
-    try {
-      return this.get(which)
-    } catch (error) {
-      if (isErrno(error, 'ENODEV')) return undefined
-      throw error
-    }
+    return this.ask(which, readLink)
   }
 
   /** Of a link by its index, without all that else is to be known of it. Throws NetlinkError ENODEV where there is none. */
@@ -44,12 +39,14 @@ export class Links {
 
   /** Whether packets of 127/8 may pass a link (net.ipv4.conf.LINK.route_localnet). False where there is no such link. */
   routesLocalnet(which: string | number): boolean {
+    return this.ask(which, readRouteLocalnet) ?? false
+  }
+
+  private ask<T>(which: string | number, read: (message: Message) => T): T | undefined {
     try {
-      return this.socket.get(getLink(which), ({ reader, start, end }) =>
-        readRouteLocalnet(reader, start + LINK_HEADER_LENGTH, end),
-      )
+      return this.socket.get(getLink(which), read)
     } catch (error) {
-      if (isErrno(error, 'ENODEV')) return false
+      if (isErrno(error, 'ENODEV')) return undefined
       throw error
     }
   }

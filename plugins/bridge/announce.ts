@@ -23,9 +23,9 @@ export interface Announcer {
 }
 
 /**
- * To be prepared inside the container: the kernel announces what is on a link when its MAC is set (of IPv4 it does since
- * `configure`). Raw
- * frames are the other way, and the second choice: closing a packet socket waits for every CPU, some 10 ms.
+ * To be prepared inside the container: the kernel announces what is on a link when its MAC is set (IPv4, since
+ * `configure`, in any case). Raw frames are the other way, and the second choice: closing a packet socket waits for every
+ * CPU, some 10 ms.
  */
 export function prepareAnnouncer(ifName: string, families: readonly Family[]): Announcer {
   const ndisc = families.includes(6) ? preferSysctl(`net/ipv6/conf/${ifName}/ndisc_notify`, '1') : undefined

@@ -194,15 +194,22 @@ t.test('a container is heard when ADD is done, and not before unless it must be'
   for (const [what, list, locks] of whole) {
     const { host, pod } = topology(t)
     if (what === SNOOPING) host.batch('link add cni0 type bridge mcast_snooping 1')
-    const monitor = spawn('nsenter', [`--net=${host.path}`, '--', 'ip', '-d', '-o', 'monitor', 'link'])
+    const monitor = host.start(['ip', '-d', '-o', 'monitor', 'link'])
     let told = ''
-    monitor.stdout.on('data', (chunk) => {
+    monitor.stdout?.on('data', (chunk) => {
       told += chunk
     })
-    await setTimeout(200)
+    // Until it tells of a change that is made for that: it listens, and has told all that came before.
+    const hears = async (sign: string) => {
+      for (let n = 0; n < 50 && !told.includes(sign); n++) {
+        host.run('ip', 'link', 'set', 'lo', 'alias', `${sign}${n}`)
+        await setTimeout(100)
+      }
+      t.ok(told.includes(sign), `${what}: ${sign}`)
+    }
+    await hears('listens')
     new Attachment(host, list, pod()).add()
-    await setTimeout(200)
-    monitor.kill()
+    await hears('added')
     const states = told
       .split('\n')
       .filter((line) => / veth.* bridge_slave /.test(line))

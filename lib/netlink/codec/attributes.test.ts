@@ -6,6 +6,7 @@ import { findAttribute, readerOf } from './reader.js'
 import {
   bareText,
   bool8,
+  bool32,
   bytes,
   flag,
   ip,
@@ -32,6 +33,7 @@ const CASES = [
   ['u16', u16, 0x1234, '0600 0100 3412 0000'],
   ['u16be', u16be, 8472, '0600 0100 2118 0000'],
   ['u32', u32, 0xfffffffe, '0800 0100 feffffff'],
+  ['bool32', bool32, true, '0800 0100 01000000'],
   ['u32be', u32be, 0x01020304, '0800 0100 01020304'],
   ['s32', s32, -2, '0800 0100 feffffff'],
   ['u64', u64, 2 ** 40 + 5, '0c00 0100 0500000000010000'],

@@ -1,6 +1,7 @@
 /** A link as the kernel describes it. */
 
 import { findAttribute } from '../codec/reader.js'
+import { AF_INET } from '../family.js'
 import type { Message } from '../message.js'
 import { IFF_UP, LINK_HEADER_LENGTH } from './attributes.js'
 import { linkMessage } from './info.js'
@@ -52,6 +53,18 @@ export function readOperationalState({ reader, start, end }: Message): Operation
 }
 
 /** Reads RTM_NEWLINK. */
+
+/** Reads of RTM_NEWLINK whether packets of 127/8 may pass; false where the link has no IPv4. */
+export function readRouteLocalnet({ reader, start, end }: Message): boolean {
+  // One array of all settings, IPV4_DEVCONF_ROUTE_LOCALNET the 26th (include/uapi/linux/ip.h).
+  const [IFLA_AF_SPEC, IFLA_INET_CONF, ROUTE_LOCALNET] = [26, 1, 26]
+  let at: readonly [number, number] | undefined = [start + LINK_HEADER_LENGTH, end]
+  for (const number of [IFLA_AF_SPEC, AF_INET, IFLA_INET_CONF]) {
+    at = at && findAttribute(reader, at[0], at[1], number)
+  }
+  return at !== undefined && reader.words[(at[0] >> 2) + ROUTE_LOCALNET - 1] !== 0
+}
+
 export function readLink({ reader, start, end }: Message): Link {
   const { view, words } = reader
   const flags = (words[(start + 8) >> 2] as number) >>> 0

@@ -2,6 +2,7 @@
 
 import { attributes, type Decoded } from '../codec/attributes.js'
 import { bool8, nested, u8, u16, u32 } from '../codec/types.js'
+import { AF_BRIDGE } from '../family.js'
 import type { Request } from '../message.js'
 import { RTM_SETLINK, writeLinkHeader } from './attributes.js'
 
@@ -27,7 +28,6 @@ export const bridgePort = attributes({
 
 export type BridgePort = Decoded<typeof bridgePort>
 
-const AF_BRIDGE = 7
 const portMessage = attributes({ port: [12, nested(bridgePort)] }) // IFLA_PROTINFO
 
 /**

@@ -123,17 +123,14 @@ export function deleteLink(index: number): Request {
  * bringing it up is what generates the address.
  */
 export function changeLink(index: number, change: LinkChange): Request[] {
-  const { up, addressGenerationMode } = change
-  if (up !== true || addressGenerationMode === undefined) return [changeRequest(index, change)]
-  return [
-    changeRequest(index, { ...change, up: undefined, ipv4: undefined }),
-    changeRequest(index, { up, ipv4: change.ipv4 }),
-  ]
+  const { up, ipv4, ...before } = change
+  if (up !== true || before.addressGenerationMode === undefined) return [changeRequest(index, change)]
+  return [changeRequest(index, before), changeRequest(index, { up, ipv4 })]
 }
 
 function perFamilyOf({ addressGenerationMode: mode, ipv4 }: LinkChange) {
-  if (mode === undefined) return ipv4 === undefined ? undefined : { inet: ipv4 }
-  return { inet: ipv4, inet6: { addressGenerationMode: ADDRESS_GENERATION[mode] } }
+  const inet6 = mode === undefined ? undefined : { addressGenerationMode: ADDRESS_GENERATION[mode] }
+  return ipv4 === undefined && inet6 === undefined ? undefined : { inet: ipv4, inet6 }
 }
 
 function changeRequest(index: number, change: LinkChange): Request {

@@ -3,6 +3,7 @@
 import { attributes } from '../codec/attributes.js'
 import { eachAttribute } from '../codec/reader.js'
 import { type AttributeType, u16 } from '../codec/types.js'
+import { AF_BRIDGE } from '../family.js'
 import type { Message, Request } from '../message.js'
 import { RTM_DELLINK, RTM_SETLINK, writeLinkHeader } from './attributes.js'
 
@@ -27,7 +28,6 @@ export interface VlanSpec {
   readonly master?: boolean | undefined
 }
 
-const AF_BRIDGE = 7
 const RTM_GETVLAN = 114
 
 const BRIDGE_FLAGS_MASTER = 1
