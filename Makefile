@@ -13,7 +13,7 @@ SOURCES := $(shell find lib plugins ipam \( -path lib/host -o -path lib/testing 
              \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print 2>/dev/null)
 TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
 
-.PHONY: all build test unit netns test-vm conformance conformance-mutants conformance-package conformance-runtimes conformance-scorecard demo bench lint fmt check install clean help prerequisites
+.PHONY: all build test unit netns test-vm conformance conformance-mutants conformance-package conformance-runtimes conformance-scorecard demo bench bench-paired lint fmt check install clean help prerequisites
 .DELETE_ON_ERROR:
 
 all: build
@@ -116,6 +116,9 @@ bench: build build/js/.demo $(addprefix build/bench/,time floor noop crowd conne
 	@scripts/prerequisites.sh bench
 	@$(NODE) $(TOOLS)/bench/main.js $(ARGS)
 	@$(if $(findstring --only,$(ARGS)),true,$(NODE) $(TOOLS)/bench/nodes.js $(filter --markdown,$(ARGS)))
+
+bench-paired: build build/js/.demo $(addprefix build/bench/,time noop) ## This build beside an earlier one (BEFORE=its bin/)
+	@$(NODE) $(TOOLS)/bench/paired.js --before "$(BEFORE)" $(ARGS)
 
 install: build ## Install into $(DESTDIR)$(BINDIR), safely while a runtime executes the old ones
 	@scripts/install.sh build/flatnet "$(DESTDIR)$(BINDIR)" $$(cd bin && ls | grep -v '^flatnet$$')
