@@ -5,11 +5,11 @@ DESTDIR ?=
 BIN     ?= bin
 NODE    ?= node
 CARGO   ?= cargo
-HOST    := lib/host/target/release
+ENGINE  := lib/engine/target/release
 TOOLS   := build/js/scripts
 
 # What a bundle is made of; tests and tools are not.
-SOURCES := $(shell find lib plugins ipam \( -path lib/host -o -path lib/testing \) -prune -o \
+SOURCES := $(shell find lib plugins ipam \( -path lib/engine -o -path lib/testing \) -prune -o \
              \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print 2>/dev/null)
 TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
 
@@ -35,12 +35,12 @@ build/schemas/.done: build/js/.tools $(shell find lib plugins ipam -name "*.sche
 	$(NODE) $(TOOLS)/compile-schemas.js
 	@touch $@
 
-$(HOST)/flatnet-host: $(wildcard lib/host/src/*.rs lib/host/src/bin/*/*.rs) lib/host/Cargo.toml lib/host/Cargo.lock lib/host/.cargo/config.toml
+$(ENGINE)/flatnet-engine: $(wildcard lib/engine/src/*.rs lib/engine/src/bin/*/*.rs) lib/engine/Cargo.toml lib/engine/Cargo.lock lib/engine/.cargo/config.toml
 	@scripts/prerequisites.sh build
-	cd lib/host && $(CARGO) build --release --locked --quiet
+	cd lib/engine && $(CARGO) build --release --locked --quiet
 	@touch $@
 
-build/flatnet: scripts/train.sh build/js/.tools build/schemas/.done $(HOST)/flatnet-host $(SOURCES)
+build/flatnet: scripts/train.sh build/js/.tools build/schemas/.done $(ENGINE)/flatnet-engine $(SOURCES)
 	$(NODE) $(TOOLS)/bundle.js
 
 build/js/.tests: build/schemas/.done $(SOURCES) $(TESTS) scripts/tsconfig.test.json
@@ -74,7 +74,7 @@ lint: node_modules/.package-lock.json build/schemas/.done ## Types, format, styl
 
 fmt: node_modules/.package-lock.json ## Format what can be formatted
 	npx --no-install biome check --write
-	cd lib/host && $(CARGO) fmt
+	cd lib/engine && $(CARGO) fmt
 
 check: lint test ## The gate: what CI runs
 
@@ -124,7 +124,7 @@ install: build ## Install into $(DESTDIR)$(BINDIR), safely while a runtime execu
 	@scripts/install.sh build/flatnet "$(DESTDIR)$(BINDIR)" $$(cd bin && ls | grep -v '^flatnet$$')
 
 clean: ## Remove what was built
-	rm -rf build bin lib/host/target $$(find plugins ipam -name '*.generated.*')
+	rm -rf build bin lib/engine/target $$(find plugins ipam -name '*.generated.*')
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 30

@@ -1,7 +1,7 @@
 /**
  * Bundles the suite with ncc into one script whose value is its exports, drops what nobody calls, and
- * packs it behind the host: `bin/flatnet`, and a hard link to it for each plugin. What calls write to is
- * learnt by running some, and lies side by side in the executable's image: see lib/host/src/arena.rs.
+ * packs it behind the engine: `bin/flatnet`, and a hard link to it for each plugin. What calls write to is
+ * learnt by running some, and lies side by side in the executable's image: see lib/engine/src/arena.rs.
  */
 
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -11,7 +11,7 @@ import { eachMapping, TraceMap } from '@jridgewell/trace-mapping'
 import { minify } from 'terser'
 import { pluginFolders } from './plugin-folders.js'
 
-const HOST = 'lib/host/target/release'
+const ENGINE = 'lib/engine/target/release'
 
 type Ncc = (input: string, options: Record<string, unknown>) => Promise<{ code: string; map: string }>
 const ncc = createRequire(import.meta.url)('@vercel/ncc') as Ncc
@@ -47,7 +47,7 @@ function lineMap(map: string): string {
   ].join('\n')
 }
 
-/** What the host and `flatnet` look for in a plugin; each has some of them. */
+/** What the engine and `flatnet` look for in a plugin; each has some of them. */
 const EXPORTS = ['main', 'delegate', 'sync', 'schema']
 
 function exportsOf(folder: string): string[] {
@@ -104,7 +104,7 @@ function pack(layout: string, folder: string, bin: string): void {
   mkdirSync(bin, { recursive: true })
   const executable = `${folder}/flatnet`
   const bundle = ['build/bundle/flatnet.js', 'build/bundle/flatnet.map']
-  execFileSync(`${HOST}/flatnet-pack`, [layout, `${HOST}/flatnet-host`, executable, ...bundle, ...names], {
+  execFileSync(`${ENGINE}/flatnet-pack`, [layout, `${ENGINE}/flatnet-engine`, executable, ...bundle, ...names], {
     stdio: ['inherit', layout === 'spread' ? 'ignore' : 'inherit', 'inherit'],
   })
   for (const old of readdirSync(bin)) if (`${bin}/${old}` !== executable) rmSync(`${bin}/${old}`)
@@ -118,7 +118,7 @@ function train(): string {
   const [folder, profile] = ['build/train', 'build/bundle/profile']
   pack('spread', folder, folder)
   writeFileSync(profile, '')
-  const { status } = spawnSync('scripts/train.sh', [`${HOST}/flatnet-pack`, folder, profile], { stdio: 'inherit' })
+  const { status } = spawnSync('scripts/train.sh', [`${ENGINE}/flatnet-pack`, folder, profile], { stdio: 'inherit' })
   if (status !== 0) console.error('not trained: an ADD will take some 0.5 ms longer')
   rmSync(folder, { recursive: true })
   return profile

@@ -25,7 +25,7 @@ function sources(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name)
     if (entry.isDirectory())
-      return ['host', 'testing', 'target'].includes(entry.name) && folder === 'lib' ? [] : sources(path)
+      return ['engine', 'testing', 'target'].includes(entry.name) && folder === 'lib' ? [] : sources(path)
     return path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.includes('.generated.') ? [path] : []
   })
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # train.sh PACK DIR PROFILE: runs the spread executables in DIR as a runtime would, in namespaces of their
-# own, and has PACK note in PROFILE what each call writes to (lib/host/src/bin/pack/touched.rs). Groups: 1 is
+# own, and has PACK note in PROFILE what each call writes to (lib/engine/src/bin/pack/touched.rs). Groups: 1 is
 # every call, 2 ADD of a pod, 3 its CHECK and DEL, 4 the chain, 5 what is rarer.
 set -eu
 if [ "${FLATNET_TRAINING:-}" = "" ]; then

@@ -18,7 +18,7 @@ import type { Bundle } from './plugin.js'
 import type { Request } from './request.js'
 import type { Result } from './result.js'
 
-/** The last bytes of our executables: build ID and magic (lib/host/src/archive.rs). */
+/** The last bytes of our executables: build ID and magic (lib/engine/src/archive.rs). */
 const TRAILER = 24
 const MAGIC = '666c61746e657401'
 

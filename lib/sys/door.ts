@@ -1,6 +1,6 @@
 /**
- * The door as the host opens it: raw system calls and the few things that must be native.
- * The other half is lib/host/src/door.rs. Only lib/sys touches this.
+ * The door as the engine opens it: raw system calls and the few things that must be native.
+ * The other half is lib/engine/src/door.rs. Only lib/sys touches this.
  */
 
 type Argument = number | string | Uint8Array | null | undefined

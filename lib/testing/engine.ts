@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 
 type Ncc = (input: string, options: Record<string, unknown>) => Promise<{ code: string }>
 
-/** Bundles a compiled module that exports `main` and packs it behind the host, as `directory/name`. */
+/** Bundles a compiled module that exports `main` and packs it behind the engine, as `directory/name`. */
 export async function packForEngine(module: string, directory: string, name: string): Promise<string> {
   const ncc = createRequire(import.meta.url)('@vercel/ncc') as Ncc
   const { code } = await ncc(module, { cache: false, quiet: true, target: 'es2022' })
@@ -24,7 +24,7 @@ export async function packForEngine(module: string, directory: string, name: str
     `(function () { 'use strict'; ${body}\nreturn { plugins: { '${name}': { main: ${local} } } } })()\n`,
   )
   writeFileSync(map, '')
-  const host = resolve('lib/host/target/release')
-  execFileSync(`${host}/flatnet-pack`, ['dense', `${host}/flatnet-host`, executable, bundle, map, name])
+  const engine = resolve('lib/engine/target/release')
+  execFileSync(`${engine}/flatnet-pack`, ['dense', `${engine}/flatnet-engine`, executable, bundle, map, name])
   return executable
 }

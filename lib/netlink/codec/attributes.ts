@@ -25,7 +25,7 @@ export interface AttributeSet<T> extends AttributeType<T> {
 export type Decoded<S> = S extends AttributeType<infer T> ? T : never
 
 export function attributes<const F extends Fields>(fields: F): AttributeSet<ValuesOf<F>> {
-  // All of this happens while the image of the heap is made (lib/host/src/image.rs), not at a start.
+  // All of this happens while the image of the heap is made (lib/engine/src/image.rs), not at a start.
   const names = Object.keys(fields)
   const numbers: number[] = []
   // biome-ignore lint/suspicious/noExplicitAny: each field has a type of its own

@@ -4,7 +4,7 @@
 //! kernel which of the image's pages are copies, that is, were written to. The serial numbers of the
 //! blocks on them go into the profile, under GROUP unless an earlier run has named them already.
 
-use flatnet_host::arena::{BASE, GROUPS, Header, SPREAD};
+use flatnet_engine::arena::{BASE, GROUPS, Header, SPREAD};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;

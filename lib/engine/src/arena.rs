@@ -1,4 +1,4 @@
-//! The heap, at one fixed address: everything the engine and this host allocate lies in one run of
+//! The heap, at one fixed address: everything that QuickJS and this crate allocate lies in one run of
 //! memory, so that it can be written to a file after start-up work is done and mapped back later.
 //!
 //! Blocks carry their capacity in front; freed ones wait in a list for their size. One thread only.

@@ -2,10 +2,10 @@
 //!
 //! Reading and evaluating a plugin's bytecode takes longer than everything it then does. So the build
 //! does it once, writes the arena to a file, and every start maps that file copy-on-write: what a call
-//! does not touch is never read, and the number of plugins costs nothing. It works because the host is
+//! does not touch is never read, and the number of plugins costs nothing. It works because the engine is
 //! linked at a fixed address and the arena lies at one: every pointer in the image is still true.
 //!
-//! The image belongs to the one host that wrote it; `anchor` says so. Without an image, or where the
+//! The image belongs to the one engine that wrote it; `anchor` says so. Without an image, or where the
 //! address is taken, a start falls back to bytecode.
 
 use crate::archive::{PAGE, Section, map};
@@ -51,7 +51,7 @@ fn profile(path: &str) -> Option<Plan> {
     }
 }
 
-/// Where a function of this very host lies (one of C, which has a single address).
+/// Where a function of this very executable lies (one of C, which has a single address).
 fn anchor() -> usize {
     libc::syscall as *const () as usize
 }

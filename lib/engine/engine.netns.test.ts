@@ -51,7 +51,7 @@ t.test('an unknown name is a CNI error that lists the known ones', async (t) => 
 t.test('a damaged executable still prints one CNI error and exits 1', async (t) => {
   const dir = t.testdir({})
   const whole = readFileSync(join(BIN, 'bridge'))
-  const footer = whole.length - 96 // lib/host/src/archive.rs
+  const footer = whole.length - 96 // lib/engine/src/archive.rs
   const offset = (section: number) => Number(whole.readBigUInt64LE(footer + section * 16))
   const flipped = (from: number, to: number) => {
     const copy = Buffer.from(whole)
@@ -98,9 +98,9 @@ t.test('out of memory and deep recursion are CNI errors', async (t) => {
   const nested = run(join(BIN, 'bridge'), attachment, deep)
   t.equal(nested.status, 1)
   t.type(JSON.parse(nested.stdout).code, 'number')
-  const host = Number(readFileSync(join(BIN, 'bridge')).readBigUInt64LE(statSync(join(BIN, 'bridge')).size - 96))
-  // Room for the host itself and not for an engine.
-  const command = `ulimit -v ${(host >> 10) + 900}; exec ${join(BIN, 'bridge')}`
+  const engine = Number(readFileSync(join(BIN, 'bridge')).readBigUInt64LE(statSync(join(BIN, 'bridge')).size - 96))
+  // Room for the executable itself and not for its heap.
+  const command = `ulimit -v ${(engine >> 10) + 900}; exec ${join(BIN, 'bridge')}`
   const limited = spawnSync('sh', ['-c', command], { env, input, encoding: 'utf8' })
   t.equal(limited.status, 1)
   t.match(JSON.parse(limited.stdout), { code: 999 })

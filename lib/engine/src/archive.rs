@@ -4,7 +4,7 @@
 //! Layout, all integers little-endian:
 //!
 //! ```text
-//! host executable | code | line map | names, joined by newlines | padding | image | footer
+//! engine | code | line map | names, joined by newlines | padding | image | footer
 //! section: offset u64, length u64; code and line map are their size u64, then raw deflate
 //! footer:  code, line map, names, image: a section each; checksum u64 of what precedes it here and of
 //!          the names; build ID [16]; magic [8]
@@ -156,7 +156,7 @@ pub fn deflate(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Builds the bytes that follow the host executable. `base` is the host's own length; `code` and `map`
+/// Builds the bytes that follow the engine. `base` is the engine's own length; `code` and `map`
 /// are deflated.
 pub fn pack(base: u64, names: &[String], code: &[u8], map: &[u8], image: &[u8], build_id: [u8; 16]) -> Vec<u8> {
     let names = names.join("\n");

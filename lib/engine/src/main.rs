@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::ffi::{CStr, c_char, c_int};
-use flatnet_host::{archive::Archive, arena, door, engine, image, last_words};
+use flatnet_engine::{archive::Archive, arena, door, engine, image, last_words};
 use rquickjs::qjs;
 
 #[global_allocator]
@@ -23,7 +23,7 @@ extern "C" fn rust_eh_personality() {}
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    last_words::fail("the host failed", info.message().as_str().unwrap_or("a panic"))
+    last_words::fail("the engine failed", info.message().as_str().unwrap_or("a panic"))
 }
 
 #[unsafe(no_mangle)]

@@ -1,12 +1,12 @@
-//! `flatnet-pack LAYOUT HOST OUTPUT BUNDLE MAP NAME…`, LAYOUT being `dense`, `spread` or a profile's path
+//! `flatnet-pack LAYOUT ENGINE OUTPUT BUNDLE MAP NAME…`, LAYOUT being `dense`, `spread` or a profile's path
 //!
 //! Compiles the suite's bundle (a script whose value is its exports) to bytecode, appends it to a copy
-//! of the host executable, lets that make an image of itself, and appends the image too. Build-time only:
+//! of the engine, lets that make an image of itself, and appends the image too. Build-time only:
 //! this is where the parser lives.
 
 mod touched;
 
-use flatnet_host::archive;
+use flatnet_engine::archive;
 use rquickjs::{Context, Runtime, qjs};
 use sha2::{Digest, Sha256};
 use std::process::{Command, exit};
@@ -48,25 +48,25 @@ fn main() {
     {
         touched::touched(rest);
     }
-    let [layout, host, output, bundle, map, names @ ..] = &arguments[..] else {
-        eprintln!("usage: flatnet-pack LAYOUT HOST OUTPUT BUNDLE MAP NAME…");
+    let [layout, engine, output, bundle, map, names @ ..] = &arguments[..] else {
+        eprintln!("usage: flatnet-pack LAYOUT ENGINE OUTPUT BUNDLE MAP NAME…");
         exit(2);
     };
     let read = |path: &str| fs::read(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let (host, map) = (read(host), read(map));
+    let (engine, map) = (read(engine), read(map));
     let source = String::from_utf8(read(bundle)).expect("a bundle is UTF-8");
     let code = compile("flatnet", &source).unwrap_or_else(|e| {
         eprintln!("{bundle}: {e}");
         exit(1);
     });
-    let hash = Sha256::new_with_prefix(&host).chain_update(&code.traceable);
+    let hash = Sha256::new_with_prefix(&engine).chain_update(&code.traceable);
     let build_id: [u8; 16] = hash.finalize()[..16].try_into().unwrap();
 
     let temporary = format!("{output}.new");
     let write = |code: &[u8], image: &[u8]| {
-        let mut out = host.clone();
+        let mut out = engine.clone();
         out.extend(archive::pack(
-            host.len() as u64,
+            engine.len() as u64,
             names,
             &archive::deflate(code),
             &archive::deflate(&map),
@@ -85,8 +85,8 @@ fn main() {
     };
     write(&code.traceable, &image);
     println!(
-        "host {} kB, bytecode {} kB, image {} kB",
-        host.len() >> 10,
+        "engine {} kB, bytecode {} kB, image {} kB",
+        engine.len() >> 10,
         code.traceable.len() >> 10,
         image.len() >> 10
     );
