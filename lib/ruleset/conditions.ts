@@ -6,20 +6,18 @@
  */
 
 import { CniError, ErrorCode } from '../cni/error.js'
-import { type Family, parseAddress } from '../ip/address.js'
-import { hostPrefix, type Prefix, parsePrefix } from '../ip/prefix.js'
+import type { Family } from '../ip/address.js'
 import type { Request } from '../netlink/message.js'
 import { addChain } from '../netlink/nftables/chain.js'
 import type { Expression } from '../netlink/nftables/expression.js'
 import { addRule } from '../netlink/nftables/rule.js'
 import { addSet } from '../netlink/nftables/set.js'
 import { sha256Hex } from '../sys/text.js'
+import { type Condition, waysToMeet } from './condition.js'
 import { chainSet, HOST_PORTS, mapSpecs, rewriteBy } from './host-ports-table.js'
-import { addressIn, interfaceIs, isFamily } from './match.js'
-
-type Condition =
-  | { readonly side: 'source' | 'destination'; readonly prefix: Prefix; readonly not: boolean }
-  | { readonly side: 'interface'; readonly name: string; readonly not: boolean }
+import { readIptables } from './iptables-words.js'
+import { isFamily } from './match.js'
+import { readNft } from './nft-words.js'
 
 export interface Conditions {
   readonly family: Family
@@ -28,8 +26,13 @@ export interface Conditions {
   readonly all: readonly Condition[]
 }
 
+/** A packet is asked all of a chain's rules in turn, so there may not be any number of them. */
+const MOST_RULES = 1000
+
+const KINDS = ['specific', 'any'] as const
+
 /** The chain that conditions have for themselves. */
-export function conditionsChain({ family, words }: Conditions): string {
+export function conditionsChain({ family, words }: Pick<Conditions, 'family' | 'words'>): string {
   return `if${family}-${sha256Hex(words.join(' ')).slice(0, 12)}`
 }
 
@@ -37,96 +40,46 @@ export function conditionsChain({ family, words }: Conditions): string {
 export function buildConditions(chain: string, { family, all }: Conditions): Request[] {
   const { name } = HOST_PORTS
   const specs = mapSpecs(family)
-  const asked = all.flatMap((one): Expression[] =>
-    one.side === 'interface' ? interfaceIs('inInterface', one.name, one) : addressIn(one.side, one.prefix, one),
+  const rules = combinations(all).flatMap((asked) =>
+    KINDS.map((kind) => [...isFamily(family), ...asked, ...rewriteBy(family, kind, chainSet(chain, kind))]),
   )
-  const kinds = ['specific', 'any'] as const
   return [
-    addChain({ ...name, chain }, { comment: `${kinds.length} conditions` }),
-    ...kinds.map((kind) => addSet({ ...name, set: chainSet(chain, kind) }, specs[kind])),
-    ...kinds.map((kind) =>
-      addRule({ ...name, chain }, [...isFamily(family), ...asked, ...rewriteBy(family, kind, chainSet(chain, kind))]),
-    ),
+    addChain({ ...name, chain }, { comment: `${rules.length} conditions` }),
+    ...KINDS.map((kind) => addSet({ ...name, set: chainSet(chain, kind) }, specs[kind])),
+    ...rules.map((rule) => addRule({ ...name, chain }, rule)),
   ]
 }
 
-const IPTABLES: Record<string, Condition['side']> = {
-  '-s': 'source',
-  '--source': 'source',
-  '--src': 'source',
-  '-d': 'destination',
-  '--destination': 'destination',
-  '--dst': 'destination',
-  '-i': 'interface',
-  '--in-interface': 'interface',
+/** nf_tables knows no "or" in a rule, so each way to meet all conditions is a rule of its own, as in iptables. */
+function combinations(all: readonly Condition[]): Expression[][] {
+  return all.reduce<Expression[][]>(
+    (begun, condition) => {
+      const ways = waysToMeet(condition)
+      return begun.flatMap((start) => ways.map((way) => [...start, ...way]))
+    },
+    [[]],
+  )
 }
 
 /** Reads conditions of a family; code 7 for what is none of the three kinds. Undefined where there are none. */
 export function parseConditions(key: string, family: Family, tokens: readonly string[]): Conditions | undefined {
   const words = tokens.flatMap((token) => token.split(' ')).filter((word) => word !== '')
-  if (words.length === 0) return undefined
-  const all: Condition[] = []
-  let at = 0
-  const next = () => words[at++] ?? ''
+  const [first] = words
+  if (first === undefined) return undefined
   const fail = (what: string) =>
     new CniError(
       ErrorCode.InvalidConfig,
       `invalid "${key}": ${what}`,
       'flatnet knows source (-s, ip saddr), destination (-d, ip daddr) and incoming interface (-i, iifname), each also negated (!, !=)',
     )
-  while (at < words.length) {
-    let word = next()
-    let not = false
-    if (word === '!') {
-      not = true
-      word = next()
-    }
-    let side = IPTABLES[word]
-    const isNft = side === undefined
-    if (side === undefined) {
-      if (word === 'meta') word = next()
-      if (word === (family === 4 ? 'ip' : 'ip6')) {
-        const field = next()
-        side = field === 'saddr' ? 'source' : field === 'daddr' ? 'destination' : undefined
-        word = `${word} ${field}`
-      } else if (word === 'iifname' || word === 'iif') side = 'interface'
-    }
-    if (side === undefined || (isNft && not)) throw fail(`"${word}" is no condition that flatnet knows`)
-    let value = next()
-    if (value === '!' && !isNft) {
-      not = true
-      value = next()
-    }
-    if (isNft && (value === '!=' || value === '==')) {
-      not = value === '!='
-      value = next()
-    }
-    all.push(readValue(side, unquoted(value), not, family, isNft, fail))
-  }
+  const read = first.startsWith('-') || first === '!' ? readIptables : readNft
+  const all = read(words, family, fail)
+  if (all.some(excludesEverything)) throw fail('no packet can meet it, because it excludes all addresses')
+  const rules = all.reduce<number>((n, { not, alternatives }) => n * (not ? 1 : alternatives.length), KINDS.length)
+  if (rules > MOST_RULES) throw fail(`its lists combine to ${rules} rules, and ${MOST_RULES} are the most`)
   return { family, words, all }
 }
 
-function unquoted(value: string): string {
-  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
-}
-
-function readValue(
-  side: Condition['side'],
-  value: string,
-  not: boolean,
-  family: Family,
-  isNft: boolean,
-  fail: (what: string) => CniError,
-): Condition {
-  if (side === 'interface') {
-    const name = !isNft && value.endsWith('+') ? `${value.slice(0, -1)}*` : value
-    if (name === '' || name === '*' || name.length > 15) throw fail(`"${value}" is no interface name`)
-    return { side, name, not }
-  }
-  const address = parseAddress(value)
-  const prefix = address === undefined ? parsePrefix(value) : hostPrefix(address)
-  if (prefix === undefined || prefix.address.family !== family) {
-    throw fail(`"${value}" is no IPv${family} address or prefix`)
-  }
-  return { side, prefix, not }
+function excludesEverything({ side, not, alternatives }: Condition): boolean {
+  return side !== 'interface' && not && alternatives.some((one) => 'prefix' in one && one.prefix.length === 0)
 }

@@ -85,7 +85,9 @@ function podEntries(addresses: readonly IpAddress[]): Entry[] {
 function buildChain({ bridge, policy }: Policed): Request[] {
   const chain = { ...INGRESS.name, chain: chainName(bridge, policy) }
   const rules = [
-    ...(policy === 'same-bridge' ? [[...interfaceIs('inInterface', bridge), verdict({ kind: 'return' })]] : []),
+    ...(policy === 'same-bridge'
+      ? [[...interfaceIs('inInterface', { name: bridge }), verdict({ kind: 'return' })]]
+      : []),
     [...interfaceInSet('inInterface', 'policed'), verdict({ kind: 'drop' })],
   ]
   return [

@@ -1,6 +1,6 @@
 /** What rules ask of a packet, in the steps of nf_tables. */
 
-import type { Family } from '../ip/address.js'
+import type { Family, IpAddress } from '../ip/address.js'
 import { maskOf, networkOf, type Prefix } from '../ip/prefix.js'
 import {
   bitwise,
@@ -12,7 +12,9 @@ import {
   lookup,
   meta,
   payload,
+  range,
 } from '../netlink/nftables/expression.js'
+import { encodeUtf8 } from '../sys/text.js'
 import { nameBytes } from './key.js'
 
 /** NFPROTO_, as `meta nfproto` loads it. */
@@ -39,15 +41,33 @@ export function addressIn(side: Side, prefix: Prefix, { not = false } = {}): Exp
     const length = prefix.length / 8
     return [payload('network', OFFSETS[family][side], length), compare(network.slice(0, length), { not })]
   }
-  const masked = bitwise(maskOf(family, prefix.length).bytes)
-  return [loadAddress(family, side), masked, compare(network, { not })]
+  return addressMasked(side, { family, bytes: network }, maskOf(family, prefix.length), { not })
 }
 
-/** The interface has (or with `not`, has not) this name; a final `*` stands for any rest. */
-export function interfaceIs(which: 'inInterface' | 'outInterface', name: string, { not = false } = {}): Expression[] {
-  const star = name.endsWith('*')
-  const bytes = star ? nameBytes(name.slice(0, -1)).slice(0, name.length - 1) : nameBytes(name)
-  return [meta(which), compare(bytes, { not })]
+/** The address equals (or with `not`, differs from) this one in the bits of the mask. */
+export function addressMasked(
+  side: Side,
+  { family, bytes }: IpAddress,
+  mask: IpAddress,
+  { not = false } = {},
+): Expression[] {
+  const network = bytes.map((byte, at) => byte & (mask.bytes[at] as number))
+  return [loadAddress(family, side), bitwise(mask.bytes), compare(network, { not })]
+}
+
+/** The address is (or with `not`, is not) one of these, ends included; the packet must be of their family. */
+export function addressBetween(side: Side, first: IpAddress, last: IpAddress, { not = false } = {}): Expression[] {
+  return [loadAddress(first.family, side), range(first.bytes, last.bytes, { not })]
+}
+
+/** The interface has (or with `not`, has not) this name, or a name that begins so. */
+export function interfaceIs(
+  which: 'inInterface' | 'outInterface',
+  { name, isStart = false }: { readonly name: string; readonly isStart?: boolean },
+  { not = false } = {},
+): Expression[] {
+  const bytes = nameBytes(name)
+  return [meta(which), compare(isStart ? bytes.slice(0, encodeUtf8(name).length) : bytes, { not })]
 }
 
 export function interfaceInSet(which: 'inInterface' | 'outInterface', set: string): Expression[] {

@@ -111,6 +111,16 @@ export function compare(data: Uint8Array, { slot = 0, not = false } = {}): Expre
   })
 }
 
+/** Goes on where the slots are (or with `not`, are not) between two values of one length, ends included. */
+export function range(first: Uint8Array, last: Uint8Array, { slot = 0, not = false } = {}): Expression {
+  return expression('range', (writer) => {
+    number(writer, 1, register(slot))
+    number(writer, 2, not ? 1 : 0)
+    value(writer, 3, first)
+    value(writer, 4, last)
+  })
+}
+
 /** Masks the slots in place: `slot = (slot & mask) ^ xor`. */
 export function bitwise(mask: Uint8Array, { slot = 0, xor = new Uint8Array(mask.length) } = {}): Expression {
   return expression('bitwise', (writer) => {
