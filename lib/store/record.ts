@@ -7,7 +7,7 @@
  * has a name is the record.
  */
 
-import { CniError, ErrorCode } from '../cni/error.js'
+import { CniError, ErrorCode, messageOf } from '../cni/error.js'
 import { bootId } from '../sys/clock.js'
 import { isErrno } from '../sys/errno.js'
 import {
@@ -22,6 +22,7 @@ import {
   writeAt,
 } from '../sys/file.js'
 import { lockRange } from '../sys/lock.js'
+import { warn } from '../sys/log.js'
 import { processId } from '../sys/process.js'
 import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
 import { beginFile, directoryOf, discardFile, nameFile, withDirectory } from './atomic.js'
@@ -29,18 +30,23 @@ import { attachmentKey } from './key.js'
 
 export { attachmentKey }
 
-export interface RecordPlace {
+/** Where the records of a plugin in a network are. */
+export interface RecordsPlace {
   readonly stateDir: string
   readonly plugin: string
   readonly network: string
+}
+
+export interface RecordPlace extends RecordsPlace {
   readonly containerId: string
   readonly ifName: string
 }
 
-export type RecordState = 'adding' | 'ready'
+/** Earlier builds wrote `adding` for `removing` too. */
+export type RecordState = 'adding' | 'ready' | 'removing'
 
 export interface Earlier<T> {
-  /** `adding`: that call died in the middle; `ready`: it finished. */
+  /** `ready`: that call finished; `adding` or `removing`: it failed or was killed in the middle. */
   readonly state: RecordState
   readonly content: T
   /** False for a record of an earlier boot: the kernel objects it names are gone, and others may bear their names. */
@@ -53,6 +59,11 @@ export interface Claim<T> {
   readonly earlier: Earlier<T> | undefined
   /** Replaces the record in place with one write, blank-padded, so that a kill leaves no torn one. */
   write(state: RecordState, content: T): void
+  /**
+   * Marks the earlier record as `removing`, so that a table made anew from the records comes without this attachment.
+   * Where that cannot be written, the removal goes on all the same.
+   */
+  beginRemoval(): void
   /** Removes the record and gives up the lock. */
   remove(): void
   /** Gives up the lock and keeps the record. */
@@ -124,7 +135,7 @@ export interface ListedRecord<T> {
 }
 
 /** Every record of a plugin in a network, for GC; unlocked, so claim one before acting on it. */
-export function listRecords<T>(stateDir: string, plugin: string, network: string): ListedRecord<T>[] {
+export function listRecords<T>({ stateDir, plugin, network }: RecordsPlace): ListedRecord<T>[] {
   const directory = `${stateDir}/${network}/${plugin}`
   const listed: ListedRecord<T>[] = []
   for (const { name } of entriesOf(directory)) {
@@ -152,11 +163,11 @@ export interface ReadyRecord<T> {
   readonly content: T
 }
 
-/** The attachments of all networks that are there whole, since this boot, and that nobody has begun to end. Unlocked. */
+/** The attachments of all networks that are there whole, since this boot, and are not being removed. Unlocked. */
 export function listReady<T>(stateDir: string, plugin: string): ReadyRecord<T>[] {
   const networks = entriesOf(stateDir).filter(({ kind }) => kind === 'directory')
   return networks.flatMap(({ name: network }) =>
-    listRecords<T>(stateDir, plugin, network).flatMap(({ key, containerId, ifName, content, sameBoot, state }) =>
+    listRecords<T>({ stateDir, plugin, network }).flatMap(({ key, containerId, ifName, content, sameBoot, state }) =>
       content === undefined || !sameBoot || state !== 'ready' ? [] : [{ network, key, containerId, ifName, content }],
     ),
   )
@@ -181,6 +192,15 @@ function claimed<T>(
       writeAt(fd, bytes, 0, path)
       length = bytes.length
     },
+    beginRemoval() {
+      if (earlier === undefined) return
+      try {
+        this.write('removing', earlier.content)
+      } catch (error) {
+        if (!isErrno(error, 'ENOSPC', 'EDQUOT', 'EIO', 'EFBIG')) throw error
+        warn(`cannot mark ${path} as being removed: ${messageOf(error)}`)
+      }
+    },
     remove() {
       try {
         unlink(path)
@@ -194,12 +214,16 @@ function claimed<T>(
   }
 }
 
+const STATES: readonly RecordState[] = ['adding', 'ready', 'removing']
+/** Blanks behind a record, so that it never grows by its state alone: a full disk must not stop DEL. */
+const SPARE = 3
+
 /** The file's JSON, padded with blanks to `size` bytes at least. */
 function render<T>(place: RecordPlace, state: RecordState, content: T, size = 0): Uint8Array {
   const { network, containerId, ifName } = place
   const record = { version: 1, state, network, containerId, ifName, boot: bootId(), pid: processId(), content }
   const text = encodeUtf8(JSON.stringify(record))
-  const bytes = new Uint8Array(Math.max(text.length + 1, size)).fill(32)
+  const bytes = new Uint8Array(Math.max(text.length + (state === 'removing' ? 0 : SPARE) + 1, size)).fill(32)
   bytes.set(text)
   bytes[bytes.length - 1] = 10
   return bytes
@@ -220,10 +244,17 @@ function parse<T>(bytes: Uint8Array): Parsed<T> | undefined {
     return undefined
   }
   const { version, state, containerId, ifName, boot, pid, content } = (value ?? {}) as Record<string, unknown>
-  if (version !== 1 || (state !== 'adding' && state !== 'ready')) return undefined
+  if (version !== 1 || !STATES.includes(state as RecordState)) return undefined
   if (typeof containerId !== 'string' || typeof ifName !== 'string' || content === undefined) return undefined
   const sameBoot = boot === bootId()
-  return { state, content: content as T, sameBoot, containerId, ifName, pid: typeof pid === 'number' ? pid : 0 }
+  return {
+    state: state as RecordState,
+    content: content as T,
+    sameBoot,
+    containerId,
+    ifName,
+    pid: typeof pid === 'number' ? pid : 0,
+  }
 }
 
 function busy({ containerId, ifName }: RecordPlace, bytes: Uint8Array): CniError {

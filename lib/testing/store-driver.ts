@@ -31,7 +31,7 @@ export function main(): number {
     write: (state: RecordState, content: unknown) => held?.write(state, content),
     remove: () => held?.remove(),
     release: () => held?.release(),
-    list: () => listRecords(place.stateDir, place.plugin, place.network),
+    list: () => listRecords(place),
     sleep: (milliseconds: number) => sleep(milliseconds),
     replaceFile: (path: string, text: string) => replaceFile(path, encodeUtf8(text)),
     createFile: (path: string, text: string) => createFile(path, encodeUtf8(text)),

@@ -11,8 +11,8 @@ const PREFIX = 'bwp'
 /** Of the attachment's key, in the name. */
 const NAME_DIGITS = 12
 
-export function ifbName(owner: Owner): string {
-  return `${PREFIX}${ownerKey(owner).slice(0, NAME_DIGITS)}`
+export function ifbName(key: string): string {
+  return `${PREFIX}${key.slice(0, NAME_DIGITS)}`
 }
 
 /**
@@ -29,7 +29,7 @@ function ifbMac(name: string, tag: string): string {
  * whatever asks for a node's addresses would go through all.
  */
 export function ensureIfb(host: Netlink, owner: Owner, mtu: number): Link {
-  const name = ifbName(owner)
+  const name = ifbName(ownerKey(owner))
   const alias = tagOf(owner)
   try {
     const mac = ifbMac(name, networkTag(owner.network))
@@ -49,11 +49,15 @@ export function ensureIfb(host: Netlink, owner: Owner, mtu: number): Link {
   return found
 }
 
-/** Deletes it, and the one that the reference plugin made for the same container; absent is done. */
-export function removeIfb(host: Netlink, owner: Owner): void {
-  remove(host, host.links.find(ifbName(owner)))
+/** Deletes it; absent is done. The beginning of a key will do, as `staleIfbs` returns it. */
+export function removeIfb(host: Netlink, key: string): void {
+  remove(host, host.links.find(ifbName(key)))
+}
+
+/** Deletes the one that the reference plugin made for the container. */
+export function removeReferenceIfb(host: Netlink, network: string, containerId: string): void {
   // The reference's name leaves the interface out, so only what bears no mark of ours can be its own.
-  const theirs = host.links.find(`${PREFIX}${sha512Hex(owner.network + owner.containerId).slice(0, 12)}`)
+  const theirs = host.links.find(`${PREFIX}${sha512Hex(network + containerId).slice(0, 12)}`)
   if (theirs?.alias === undefined) remove(host, theirs)
 }
 
@@ -66,15 +70,15 @@ function remove(host: Netlink, link: Link | undefined): void {
   }
 }
 
-/** Those of a network whose attachment is not kept, for GC. */
-export function staleIfbs(host: Netlink, network: string, keep: ReadonlySet<string>): (() => void)[] {
+/** The beginnings of the keys of a network's attachments that have an ifb and are not kept: for GC. */
+export function staleIfbs(host: Netlink, network: string, keep: ReadonlySet<string>): string[] {
   const own = networkTag(network)
-  const kept = new Set([...keep].map((key) => key.slice(0, NAME_DIGITS)))
+  const kept = new Set([...keep].map(ifbName))
   return host.links
     .list({ kind: 'ifb' })
     .filter(({ name, alias, mac }) => {
-      if (!name.startsWith(PREFIX) || kept.has(name.slice(PREFIX.length))) return false
+      if (!name.startsWith(PREFIX) || kept.has(name)) return false
       return alias === undefined ? mac === ifbMac(name, own) : parseTag(alias).network === own
     })
-    .map((link) => () => remove(host, link))
+    .map(({ name }) => name.slice(PREFIX.length))
 }

@@ -1,13 +1,13 @@
 /** ADD, a transaction: the record is written before the first change, and every step says how it is undone. */
 
+import { transaction } from '../../lib/attachment/transaction.js'
 import { type Delegate, findDelegate } from '../../lib/cni/delegate.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { AddRequest } from '../../lib/cni/request.js'
 import type { Result } from '../../lib/cni/result.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { openContainer, openHost } from '../../lib/netns/namespace.js'
-import { attachmentKey, type Claim, claimOrCreate } from '../../lib/store/record.js'
-import { rollback } from '../../lib/store/rollback.js'
+import { attachmentKey, type Earlier } from '../../lib/store/record.js'
 import { attach } from './attach.js'
 import { type Attached, placeOf } from './attached.js'
 import { type BridgeConfig, settingsOf } from './config.js'
@@ -31,20 +31,11 @@ export function add(request: AddRequest<BridgeConfig>): Result {
   const host = openHost()
   const key = attachmentKey(network, containerId, ifName)
   const planned: Attached = { hostLink: hostLinkName(key), gatewayLink: '', addresses: [], ipam: settings.ipam ?? '' }
-  const claim = claimOrCreate<Attached>(placeOf(request, request), planned)
-  settleEarlier(claim, host, key, request, ipam)
-  const steps = rollback()
-  try {
-    if (claim.earlier !== undefined) claim.write('adding', planned)
-    const result = attach({ request, settings, ipam, file, host, key, claim, planned, steps })
-    claim.release()
-    return result
-  } catch (error) {
-    if (steps.undo()) steps.push('the record of the attachment', () => claim.remove())
-    else claim.release()
-    steps.undo()
-    throw error
-  }
+  return transaction<Attached, Result>(placeOf(request, request), {
+    planned,
+    settle: (earlier) => settleEarlier(earlier, host, key, request, ipam),
+    work: (claim, steps) => attach({ request, settings, ipam, file, host, key, claim, planned, steps }),
+  })
 }
 
 /**
@@ -52,28 +43,18 @@ export function add(request: AddRequest<BridgeConfig>): Result {
  * finished is undone.
  */
 function settleEarlier(
-  claim: Claim<Attached>,
+  earlier: Earlier<Attached>,
   host: Netlink,
   key: string,
   { network, containerId, ifName }: AddRequest<BridgeConfig>,
   ipam: Delegate | undefined,
 ): void {
-  const { earlier } = claim
-  if (earlier === undefined) return
-  try {
-    const { hostLink } = earlier.content
-    const link = earlier.sameBoot ? host.links.find(hostLink) : undefined
-    if (earlier.state === 'ready' && link !== undefined && belongsTo(key, link)) {
-      throw alreadyExists(
-        ifName,
-        `${containerId} is attached already, by ${hostLink}: DEL must come before another ADD`,
-      )
-    }
-    detach(host, key, earlier.content)
-    if (earlier.sameBoot) removeRules({ network, containerId, ifName }, earlier.content)
-    if (earlier.state === 'adding') ipam?.run('DEL')
-  } catch (error) {
-    claim.release()
-    throw error
+  const { hostLink } = earlier.content
+  const link = earlier.sameBoot ? host.links.find(hostLink) : undefined
+  if (earlier.state === 'ready' && link !== undefined && belongsTo(key, link)) {
+    throw alreadyExists(ifName, `${containerId} is attached already, by ${hostLink}: DEL must come before another ADD`)
   }
+  detach(host, key, earlier.content)
+  if (earlier.sameBoot) removeRules({ network, containerId, ifName }, earlier.content)
+  if (earlier.state !== 'ready') ipam?.run('DEL')
 }

@@ -196,7 +196,7 @@ function undoUnfinished(
 ): void {
   const { network, containerId, ifName } = request
   const record = claim<Attached>(placeOf(request, request))
-  if (record?.earlier?.state !== 'adding') {
+  if (record?.earlier === undefined || record.earlier.state === 'ready') {
     record?.release()
     return
   }

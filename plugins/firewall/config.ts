@@ -1,11 +1,7 @@
-/** The configuration of firewall, and the record of what it did. */
+/** The configuration of firewall. */
 
-import { refuseStateDir, stateDirOf } from '../../lib/attachment/state-dir.js'
 import type { NetworkConfig } from '../../lib/cni/config.js'
-import type { Request } from '../../lib/cni/request.js'
-import type { Placed } from '../../lib/ruleset/admission.js'
 import type { Policy } from '../../lib/ruleset/ingress-policy.js'
-import type { RecordPlace } from '../../lib/store/record.js'
 import { warn } from '../../lib/sys/log.js'
 
 export interface FirewallConfig extends NetworkConfig {
@@ -25,7 +21,6 @@ export interface Settings {
 }
 
 export function settingsOf(config: FirewallConfig): Settings {
-  refuseStateDir(config)
   const { backend = '', iptablesAdminChainName: adminChain = 'CNI-ADMIN' } = config
   if (backend === 'iptables') {
     warn(
@@ -49,25 +44,4 @@ export function backendOf({ backend }: Partial<FirewallConfig>): Settings['backe
 /** Of firewalld, which the container's addresses become sources of. */
 export function zoneOf({ firewalldZone: zone = '' }: Partial<FirewallConfig>): string {
   return zone === '' ? 'trusted' : zone
-}
-
-export const PLUGIN = 'firewall'
-
-/** The record of an attachment. */
-export interface Admitted {
-  readonly addresses: readonly string[]
-  /** Absent until they are placed: then they are found by their comment. */
-  readonly placed?: readonly Placed[]
-  readonly zone?: string
-  readonly bridge?: string
-  readonly policy?: Policy
-  readonly pod?: string
-  readonly link?: string
-}
-
-export function placeOf(
-  { config, network }: Pick<Request<{ readonly stateDir?: string }>, 'config' | 'network'>,
-  { containerId, ifName }: { readonly containerId: string; readonly ifName: string },
-): RecordPlace {
-  return { stateDir: stateDirOf(config), plugin: PLUGIN, network, containerId, ifName }
 }

@@ -3,29 +3,38 @@
  * https://www.cni.dev/plugins/current/meta/firewall/
  */
 
-import { requireStateDir, stateDirOf } from '../../lib/attachment/state-dir.js'
-import { definePlugin } from '../../lib/cni/plugin.js'
+import { defineChained } from '../../lib/attachment/chained.js'
 import type { StatusRequest } from '../../lib/cni/request.js'
-import { INGRESS } from '../../lib/ruleset/ingress-policy.js'
-import { requireTables } from '../../lib/ruleset/settle.js'
-import { add } from './add.js'
-import { check } from './check.js'
+import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
+import { INGRESS, stalePolicies } from '../../lib/ruleset/ingress-policy.js'
+import { requireTables, withRuleset, withRulesetIfAny } from '../../lib/ruleset/settle.js'
+import { apply } from './apply.js'
 import { schema } from './config.generated.js'
-import { type FirewallConfig, settingsOf } from './config.js'
-import { del, gc } from './del.js'
+import { type FirewallConfig, type Settings, settingsOf } from './config.js'
+import { differences } from './differences.js'
+import { type Admitted, PLUGIN } from './record.js'
+import { type Wanted, wantedAdmission } from './wanted.js'
+import { withdraw, withdrawKey, withdrawUnrecorded } from './withdraw.js'
 
-export const { main, delegate } = definePlugin<FirewallConfig>({
-  name: 'firewall',
+export const { main, delegate } = defineChained<FirewallConfig, Settings, Wanted, Admitted, Nftables>({
+  name: PLUGIN,
   schema,
-  add,
-  check,
-  del,
-  gc,
+  settings: settingsOf,
+  using: withRuleset,
+  usingIfAny: withRulesetIfAny,
+  wanted: (_nft, request, settings, previous) => wantedAdmission(request, settings, previous),
+  record: ({ planned }) => planned,
+  apply,
+  withdraw,
+  withdrawKey,
+  withdrawUnrecorded,
+  stale: stalePolicies,
+  differences: (nft, _at, wanted) => differences(nft, wanted),
+  subject: ({ containerId }) => ({ what: `the rules that admit ${containerId} are` }),
   status,
 })
 
 function status({ config }: StatusRequest<FirewallConfig>): void {
   const { policy } = settingsOf(config)
-  requireStateDir(stateDirOf(config))
   requireTables(policy === undefined ? [] : [INGRESS])
 }

@@ -1,23 +1,49 @@
 /** Takes back what ADD did for an attachment. */
 
-import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
+import type { Attachment } from '../../lib/attachment/chained.js'
+import { containerAddresses } from '../../lib/attachment/previous.js'
+import type { DelRequest } from '../../lib/cni/request.js'
+import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
-import { dismiss } from '../../lib/ruleset/admission.js'
+import { dismiss, dismissReference } from '../../lib/ruleset/admission.js'
 import { unpolice } from '../../lib/ruleset/ingress-policy.js'
+import { nameLegacyLeftovers } from '../../lib/ruleset/legacy-iptables.js'
+import { withRulesetIfAny } from '../../lib/ruleset/settle.js'
 import { listReady } from '../../lib/store/record.js'
-import { type Admitted, PLUGIN } from './config.js'
-import { addSource, removeSource } from './firewalld.js'
+import { backendOf, type FirewallConfig, zoneOf } from './config.js'
+import { addSource, isRunning, removeSource } from './firewalld.js'
+import { type Admitted, addressesOf, PLUGIN } from './record.js'
 
-export function addressesOf({ addresses }: Admitted): IpAddress[] {
-  return addresses.map(parseAddress).filter((address): address is IpAddress => address !== undefined)
-}
-
-export function withdraw(nft: Nftables, key: string, admitted: Admitted, stateDir: string): void {
+export function withdraw(nft: Nftables, { key, stateDir }: Attachment, admitted: Admitted): void {
   const addresses = addressesOf(admitted)
   const { zone, placed, policy } = admitted
   if (zone !== undefined) dismissSources(zone, addresses, key, stateDir)
   else dismiss(nft, key, placed)
   if (policy !== undefined) unpolice(nft, key, addresses)
+}
+
+/** What is found of an attachment by its key. */
+export function withdrawKey(nft: Nftables, key: string): void {
+  dismiss(nft, key, undefined)
+  unpolice(nft, key)
+}
+
+/** The reference's, or ours whose record is lost. */
+export function withdrawUnrecorded(
+  { config, ifName, prevResult }: DelRequest<FirewallConfig>,
+  { key, stateDir }: Attachment,
+): void {
+  if (prevResult === undefined) return
+  const addresses = containerAddresses(prevResult, ifName)
+  withRulesetIfAny((nft) => {
+    withdrawKey(nft, key)
+    dismissReference(nft, addresses)
+  })
+  // firewalld does not say whose a source is, and the reference keeps no record.
+  if (addresses.length > 0 && backendOf(config) !== 'nftables' && isRunning()) {
+    dismissSources(zoneOf(config), addresses, key, stateDir)
+  }
+  nameLegacyLeftovers('filter', 'CNI-FORWARD')
 }
 
 /**

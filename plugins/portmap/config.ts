@@ -1,6 +1,5 @@
 /** The configuration of portmap, and the mappings that follow from it. */
 
-import { refuseStateDir } from '../../lib/attachment/state-dir.js'
 import type { NetworkConfig } from '../../lib/cni/config.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import { type Family, formatAddress, type IpAddress, isUnspecified, parseAddress } from '../../lib/ip/address.js'
@@ -39,7 +38,6 @@ export interface Settings {
 
 /** Everything that can be wrong with it. Throws code 7. */
 export function settingsOf(config: PortmapConfig): Settings {
-  refuseStateDir(config)
   if (config.externalSetMarkChain !== undefined && config.externalSetMarkChain !== '') {
     throw invalid(
       '"externalSetMarkChain" names a chain of iptables, and flatnet speaks nftables',

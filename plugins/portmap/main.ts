@@ -3,13 +3,39 @@
  * https://www.cni.dev/plugins/current/meta/portmap/
  */
 
-import { definePlugin } from '../../lib/cni/plugin.js'
-import { add } from './add.js'
-import { check } from './check.js'
+import { defineChained } from '../../lib/attachment/chained.js'
+import { stalePorts, unguardGone } from '../../lib/ruleset/host-ports.js'
+import { apply } from './apply.js'
 import { schema } from './config.generated.js'
-import type { PortmapConfig } from './config.js'
-import { del } from './del.js'
-import { gc } from './gc.js'
+import { type PortmapConfig, type Settings, settingsOf } from './config.js'
+import { differences } from './differences.js'
+import { PLUGIN, type Recorded, recordOf, restore } from './record.js'
 import { status } from './status.js'
+import { type Tools, using, usingIfAny } from './tools.js'
+import { type Wanted, wantedPorts } from './wanted.js'
+import { withdraw, withdrawKey, withdrawUnrecorded } from './withdraw.js'
 
-export const { main, delegate } = definePlugin<PortmapConfig>({ name: 'portmap', schema, add, check, del, gc, status })
+export const { main, delegate } = defineChained<PortmapConfig, Settings, Wanted, Recorded, Tools>({
+  name: PLUGIN,
+  schema,
+  settings: (config) => ((config.runtimeConfig?.portMappings ?? []).length === 0 ? undefined : settingsOf(config)),
+  using,
+  usingIfAny,
+  wanted: wantedPorts,
+  record: ({ exposed, conditions }) => recordOf(exposed, conditions),
+  apply,
+  withdraw: (tools, at, recorded) => withdraw(tools, restore(at, recorded).exposed),
+  withdrawKey,
+  withdrawUnrecorded: (request, { key }) => withdrawUnrecorded(request, key),
+  stale: ({ nft }, network, keep) => stalePorts(nft, network, keep),
+  tidy: ({ nft, host }, failures) =>
+    failures.attempt('cannot look for guards of links that are gone', () =>
+      unguardGone(nft, (name) => host.links.find(name) !== undefined),
+    ),
+  differences: (tools, _at, wanted) => differences(tools, wanted),
+  subject: ({ containerId }) => ({
+    what: `host ports of ${containerId} are`,
+    hint: 'The next ADD on this host repairs a table that was flushed',
+  }),
+  status,
+})

@@ -1,12 +1,10 @@
 /** The record of an attachment: what is in the ruleset for it, in words that JSON has. */
 
-import { stateDirOf } from '../../lib/attachment/state-dir.js'
-import type { Request } from '../../lib/cni/request.js'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { type Conditions, conditionsChain, parseConditions } from '../../lib/ruleset/conditions.js'
 import type { Exposed, ExposedFamily, PortMapping, SourceMode } from '../../lib/ruleset/host-ports-table.js'
 import type { Owner } from '../../lib/ruleset/owner.js'
-import { listReady, type RecordPlace } from '../../lib/store/record.js'
+import { listReady } from '../../lib/store/record.js'
 
 export const PLUGIN = 'portmap'
 
@@ -31,13 +29,6 @@ export interface Recorded {
 export interface Restored {
   readonly exposed: Exposed
   readonly conditions: ReadonlyMap<string, Conditions>
-}
-
-export function placeOf(
-  { config, network }: Pick<Request<{ readonly stateDir?: string }>, 'config' | 'network'>,
-  { containerId, ifName }: { readonly containerId: string; readonly ifName: string },
-): RecordPlace {
-  return { stateDir: stateDirOf(config), plugin: PLUGIN, network, containerId, ifName }
 }
 
 export function recordOf({ owner, mode, families }: Exposed, conditions: ReadonlyMap<string, Conditions>): Recorded {
@@ -83,13 +74,6 @@ export function restore(owner: Pick<Owner, 'network' | 'containerId' | 'ifName'>
 }
 
 /** Every attachment that a record of this boot says is mapped, in all networks. */
-export function restoreAll(stateDir: string): { exposed: Exposed[]; conditions: ReadonlyMap<string, Conditions> } {
-  const exposed: Exposed[] = []
-  const conditions = new Map<string, Conditions>()
-  for (const { content, ...owner } of listReady<Recorded>(stateDir, PLUGIN)) {
-    const restored = restore(owner, content)
-    exposed.push(restored.exposed)
-    for (const [chain, one] of restored.conditions) conditions.set(chain, one)
-  }
-  return { exposed, conditions }
+export function restoreAll(stateDir: string): Restored[] {
+  return listReady<Recorded>(stateDir, PLUGIN).map(({ content, ...owner }) => restore(owner, content))
 }

@@ -1,31 +1,38 @@
 /** Takes an attachment's ports out of the ruleset, with everything that came with them. */
 
-import type { Netlink } from '../../lib/netlink/netlink.js'
+import type { DelRequest } from '../../lib/cni/request.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { type Exposed, HOST_PORTS, ownGuardedLink } from '../../lib/ruleset/host-ports-table.js'
+import { nameLegacyLeftovers } from '../../lib/ruleset/legacy-iptables.js'
 import { ownerKey } from '../../lib/ruleset/owner.js'
+import { removeReferencePorts } from '../../lib/ruleset/reference-portmap.js'
 import { unexposePorts } from '../../lib/ruleset/unexpose-ports.js'
+import { sha512Hex } from '../../lib/sys/text.js'
+import type { PortmapConfig } from './config.js'
 import { forgetConnections } from './connections.js'
 import { closeLocalnet, closeLocalnets, reopen } from './localnet.js'
+import { type Tools, usingIfAny } from './tools.js'
 
-export function withdraw(nft: Nftables, host: Netlink, exposed: Exposed): void {
+export function withdraw({ nft, host }: Tools, exposed: Exposed): void {
   const link = ownGuardedLink(exposed)
   if (link !== undefined) closeLocalnet(nft, link)
   unexposePorts(nft, ownerKey(exposed.owner), exposed, () => guardedTableGoes(nft))
   forgetConnections(nft, host, exposed, 'DEL')
 }
 
-/**
- * Of those that came back with a table made anew, takes out whom a DEL or GC has begun to remove since: it may have
- * looked before.
- */
-export function withdrawGone(nft: Nftables, restored: readonly Exposed[], present: () => readonly Exposed[]): void {
-  if (restored.length === 0) return
-  const keys = new Set(present().map(({ owner }) => ownerKey(owner)))
-  for (const exposed of restored) {
-    const key = ownerKey(exposed.owner)
-    if (!keys.has(key)) unexposePorts(nft, key, exposed, () => guardedTableGoes(nft))
-  }
+/** What is found of an attachment by its key. */
+export function withdrawKey({ nft }: Tools, key: string): void {
+  unexposePorts(nft, key, undefined, () => guardedTableGoes(nft))
+}
+
+/** The reference's, or ours whose record is lost. */
+export function withdrawUnrecorded({ config, network, containerId }: DelRequest<PortmapConfig>, key: string): void {
+  if ((config.runtimeConfig?.portMappings ?? []).length === 0) return
+  usingIfAny((tools) => {
+    withdrawKey(tools, key)
+    removeReferencePorts(tools.nft, { network, containerId })
+  })
+  nameLegacyLeftovers('nat', `CNI-DN-${sha512Hex(network + containerId).slice(0, 21)}`)
 }
 
 /** The table takes its guard along when it goes, so 127/8 is shut before; where it stayed after all, opened again. */

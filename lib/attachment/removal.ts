@@ -1,0 +1,43 @@
+/** DEL: what the record says was made is removed, then the record. */
+
+import { messageOf } from '../cni/error.js'
+import { type Claim, claim, type RecordPlace } from '../store/record.js'
+import { isErrno } from '../sys/errno.js'
+import { warn } from '../sys/log.js'
+
+/**
+ * Calls `remove` with the content of the record, or with undefined where there is none; then the record goes. Where
+ * `remove` throws, the record stays for the next DEL.
+ */
+export function removeAttachment<T>(place: RecordPlace, remove: (recorded: T | undefined) => void): void {
+  let claimed: Claim<T> | undefined
+  try {
+    claimed = claim<T>(place)
+  } catch (error) {
+    // The rest can be done without it.
+    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
+    warn(`going on without the record of the attachment: ${messageOf(error)}`)
+    remove(undefined)
+    return
+  }
+  if (claimed !== undefined) {
+    removeClaimed(claimed, remove)
+    return
+  }
+  remove(undefined)
+  // An ADD that began after we had looked may have lost a part of its work to us: it is undone as a whole.
+  const later = claim<T>(place)
+  if (later !== undefined) removeClaimed(later, remove)
+}
+
+/** For a record that is claimed already. */
+export function removeClaimed<T>(claimed: Claim<T>, remove: (recorded: T | undefined) => void): void {
+  try {
+    claimed.beginRemoval()
+    remove(claimed.earlier?.content)
+  } catch (error) {
+    claimed.release()
+    throw error
+  }
+  claimed.remove()
+}

@@ -1,0 +1,72 @@
+/** What the configuration and the previous result come to. */
+
+import { containerAddresses, type HostSide, hostInterfaces, hostSide } from '../../lib/attachment/previous.js'
+import { podName } from '../../lib/cni/args.js'
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import type { AddRequest } from '../../lib/cni/request.js'
+import type { Result } from '../../lib/cni/result.js'
+import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
+import { openHost } from '../../lib/netns/namespace.js'
+import type { Owner } from '../../lib/ruleset/owner.js'
+import type { FirewallConfig, Settings } from './config.js'
+import { isRunning } from './firewalld.js'
+import type { Admitted } from './record.js'
+
+export interface Wanted {
+  readonly host: Netlink
+  readonly owner: Owner
+  readonly addresses: readonly IpAddress[]
+  /** The host's end of the container's link. */
+  readonly end: Link | undefined
+  readonly adminChain: string
+  readonly planned: Admitted
+}
+
+export function wantedAdmission(
+  {
+    network,
+    containerId,
+    ifName,
+    args,
+  }: Pick<AddRequest<FirewallConfig>, 'network' | 'containerId' | 'ifName' | 'args'>,
+  { backend, zone, policy, adminChain }: Settings,
+  previous: Result,
+): Wanted {
+  const addresses = containerAddresses(previous, ifName)
+  const host = openHost()
+  const side = hostSide(host, previous)
+  const { end } = side
+  const pod = podName(args)
+  const extras = { ...(pod === '' ? {} : { pod }), ...(end === undefined ? {} : { link: end.name }) }
+  const byFirewalld = backend === 'firewalld' || (backend === 'auto' && isRunning())
+  return {
+    host,
+    owner: { network, containerId, ifName, ...extras },
+    addresses,
+    end,
+    adminChain,
+    planned: {
+      addresses: addresses.map(formatAddress),
+      ...(byFirewalld ? { zone } : {}),
+      ...(policy === undefined ? {} : { bridge: policedLink(previous, side), policy }),
+      ...extras,
+    },
+  }
+}
+
+/**
+ * The interface of the host that routed packets of the container pass: the first of the result, as the reference has it,
+ * or the gateway of its VLAN.
+ */
+function policedLink(previous: Result, { gateway }: HostSide): string {
+  if (gateway !== undefined) return gateway.name
+  const [first] = hostInterfaces(previous)
+  if (first !== undefined) return first.name
+  throw new CniError(
+    ErrorCode.InvalidConfig,
+    'ingressPolicy needs a bridge, and prevResult has no interface of the host',
+    'put firewall right behind bridge in the list of plugins',
+  )
+}
