@@ -7,7 +7,7 @@ import type { Context } from '../context.js'
 import type { Json } from '../json.js'
 import type { Netns } from '../netns.js'
 import { ask, serve } from '../traffic.js'
-import { addressesIn } from '../witness.js'
+import { addressesIn, answers, nothingLeft } from '../witness.js'
 
 /** Of the case's host, towards a namespace outside. */
 const HOST = { 4: '192.0.2.1', 6: 'fd00:aa::1' }
@@ -38,6 +38,22 @@ function mapped(context: Context, portMappings: Json): Attachment {
   const one = context.attachment()
   one.added({ config: { runtimeConfig: { portMappings } } })
   return one
+}
+
+/** The first container's second link, `eth1` on the same bridge, before any plugin has seen it. */
+function secondLink(context: Context, config: Json): Attachment {
+  const { host, container } = context
+  const two = context.attachment({ containerId: 'c1', netns: container, ifName: 'eth1', config, bare: true })
+  host.sh(
+    `ip link add second0 type veth peer name eth1 netns ${container.path}`,
+    'ip link set second0 master suite0 up',
+  )
+  container.sh('ip addr add 10.88.0.99/24 dev eth1', 'ip link set eth1 up')
+  two.prevResult = context.shape({
+    interfaces: [{ name: 'suite0' }, { name: 'second0' }, { name: 'eth1', sandbox: container.path }],
+    ips: [{ interface: 2, address: '10.88.0.99/24', gateway: '10.88.0.1' }],
+  })
+  return two
 }
 
 const address = (text: string) => text.split('/')[0] ?? ''
@@ -542,6 +558,53 @@ export const cases: Case[] = [
       const common = { 'io.kubernetes.cri.pod-annotations': { 'a/b': 'c' }, CNIDeviceInfoFile: '/var/run/none' }
       one.added({ config: { runtimeConfig: { ...(one.config('ADD').runtimeConfig ?? {}), ...common } } })
       ok0(one.del())
+    },
+  },
+  {
+    id: 'CAP-14',
+    section: 'CV, LIB',
+    level: 'DF',
+    duty: ['P'],
+    claim: 'a container on two networks may have one port mapping in both; it holds until both are gone',
+    needs: { capabilities: ['portMappings'], kinds: ['chained'] },
+    async run(context) {
+      const portMappings = [{ hostPort: 8090, containerPort: 80, protocol: 'tcp' }]
+      const config = (name: string) => ({ name, runtimeConfig: { portMappings } })
+      const one = context.attachment({ config: config('suite') })
+      const two = secondLink(context, config('suite-b'))
+      const far = outside(context)
+      await serve(context, context.container, 'tcp/80')
+      for (const first of [one, two]) {
+        one.added()
+        two.added()
+        if (context.since('0.4.0')) for (const each of [one, two]) ok0(each.check())
+        const answered = () => ask(far, 'tcp', HOST[4], 8090).port
+        same(answered(), '80', 'port that answers while both are attached')
+        ok0(first.del())
+        same(answered(), '80', `port that answers when ${first.ifName} is gone`)
+        ok0((first === one ? two : one).del())
+        same(answered(), '', 'port that answers when both are gone')
+      }
+    },
+  },
+  {
+    id: 'CAP-15',
+    section: 'CV',
+    level: 'SHOULD',
+    duty: ['P'],
+    claim: 'a MAC that another container on the same bridge has is refused, and that container stays in reach',
+    needs: { capabilities: ['mac'], kinds: ['interface'], link: true, kernel: ['veth'] },
+    async run(context) {
+      const one = context.attachment()
+      const [first = ''] = addressesIn(one.added())
+      await answers(context.host, address(first))
+      const before = context.snapshot()
+      const mac = one.netns.link(one.ifName)?.address
+      const two = context.attachment()
+      err(two.add({ config: { runtimeConfig: { mac } } }))
+      ok0(two.del())
+      nothingLeft(context, before, 'a refused MAC leaves nothing')
+      await answers(context.host, address(first))
     },
   },
 ]

@@ -1,7 +1,7 @@
 /** CHECK: success while all is as ADD left it, an error for each thing that is not. */
 
-import { rmSync } from 'node:fs'
-import { basename } from 'node:path'
+import { rmSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { err, ok0, same } from '../assert.js'
 import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
@@ -281,6 +281,20 @@ export const cases: Case[] = [
       const one = context.attachment()
       const result = one.added()
       err(one.check({ config: { prevResult: result } }), 1)
+    },
+  },
+  {
+    id: 'CHK-13',
+    section: 'S2 CHECK',
+    level: 'DF',
+    duty: ['P'],
+    claim: 'CHECK succeeds where another path leads to the same namespace',
+    needs: { since: '0.4.0' },
+    run(context) {
+      const one = sound(context)
+      const other = join(context.temp('paths'), 'netns')
+      symlinkSync(one.netns.path, other)
+      ok0(one.check({ netns: other }))
     },
   },
 ]

@@ -228,4 +228,18 @@ export const cases: Case[] = [
       ok0(attachment.del({ config: { runtimeConfig: members } }))
     },
   },
+  {
+    id: 'CFG-25',
+    section: 'S1',
+    level: 'SHOULD',
+    duty: ['IF', 'CH', 'IPAM'],
+    claim: 'A list of plugins where the configuration of one belongs fails with code 6 or 7 and changes nothing',
+    run(t) {
+      const one = t.attachment()
+      const before = t.snapshot()
+      const { cniVersion, name, ...plugin } = one.config('ADD')
+      err(one.add({ stdin: JSON.stringify({ cniVersion, name, plugins: [plugin] }) }), 6, 7)
+      t.unchanged(before, 'ADD with a list changes nothing')
+    },
+  },
 ]

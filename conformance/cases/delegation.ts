@@ -366,4 +366,20 @@ export const cases: Case[] = [
       context.noResidue(before, 'ADD on a full pool keeps nothing')
     },
   },
+  {
+    id: 'DLG-14',
+    section: 'S4, S5 err',
+    level: 'SHOULD',
+    duty: ['DL'],
+    claim: 'a code of the delegate that is no whole number of 1 or more is not passed on',
+    run(context) {
+      const one = context.attachment()
+      for (const code of ['-1.5', '1e308', '0', '-7', '"7"', 'null']) {
+        context.fake.on('ADD', { stdout: `{"cniVersion":"1.0.0","code":${code},"msg":"odd code"}`, exit: 1 })
+        const own = err(one.add()).code
+        check(own >= 1 && own < 2 ** 31, `code for the delegate's ${code}: ${own}`)
+        done(one.del())
+      }
+    },
+  },
 ]

@@ -1,6 +1,6 @@
 /** prevResult: section 12 of the list. */
 
-import { check, done, err, ok, same, seen, show } from '../assert.js'
+import { check, done, err, ok, ok0, same, seen, show } from '../assert.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
 import type { Json } from '../json.js'
@@ -196,6 +196,58 @@ export const cases: Case[] = [
       same(result[key], value, 'the strange member of the result')
       for (const list of ['interfaces', 'ips', 'routes'])
         same(result[list][0][key], value, `the strange member in ${list}`)
+    },
+  },
+  {
+    id: 'PRV-09',
+    section: 'S5',
+    level: 'DF',
+    duty: ['CH'],
+    needs: { since: '0.4.0' },
+    claim: 'Behind a plugin whose result lists no interface, ADD fails, or CHECK of its result succeeds',
+    run(t) {
+      const one = t.attachment()
+      const { ips, interfaces, ...rest } = one.prevResult
+      const bare = (ips as Json[]).map(({ interface: _, ...ip }) => ip)
+      const container = (interfaces as Json[]).filter(({ sandbox }) => sandbox)
+      for (const previous of [
+        { ...rest, ips: bare },
+        { ...rest, interfaces: container, ips: bare.map((ip) => ({ ...ip, interface: 0 })) },
+      ]) {
+        const before = t.snapshot()
+        one.prevResult = previous
+        const answer = one.add()
+        if (answer.status === 0) ok0(one.check())
+        else err(answer)
+        ok0(one.del())
+        t.noResidue(before)
+      }
+    },
+  },
+  {
+    id: 'PRV-10',
+    section: 'S5',
+    level: 'DF',
+    duty: ['CH'],
+    needs: { since: '0.4.0' },
+    claim: 'ADD for a container without the link that prevResult lists changes no link of another container',
+    run(t) {
+      const one = t.attachment()
+      one.added()
+      const two = t.attachment({ bare: true })
+      const interfaces = (one.prevResult.interfaces as Json[]).map((link) =>
+        link.sandbox ? { ...link, sandbox: two.netns.path } : link,
+      )
+      const ips = [{ interface: 2, address: '10.88.0.99/24', gateway: '10.88.0.1' }]
+      two.prevResult = { ...one.prevResult, interfaces, ips }
+      const ofOne = () =>
+        t.snapshot().filter((line) => /^host (link|qdisc|filter) /.test(line) && line.includes(one.hostEnd))
+      const before = ofOne()
+      const answer = two.add()
+      if (answer.status !== 0) err(answer)
+      same(ofOne(), before, 'what the host has for the link of the first container')
+      ok0(two.del())
+      ok0(one.check())
     },
   },
 ]

@@ -113,4 +113,26 @@ export const cases: Case[] = [
       nothingLeft(context, before, 'DEL after a rename leaves nothing', ['container*'])
     },
   },
+  {
+    id: 'ROB-61',
+    section: 'robustness',
+    level: 'SHOULD',
+    duty: ['IF'],
+    claim: 'where both ends of a link have other names DEL removes it, or fails and keeps the address',
+    needs: { link: true },
+    async run(context) {
+      const links = vethsOf(context.host)
+      const one = context.attachment()
+      one.added()
+      const [fresh] = vethsOf(context.host).filter((name) => !links.includes(name))
+      if (fresh === undefined) context.skip('the plugin makes no veth')
+      context.host.sh(`ip link set ${fresh} down`, `ip link set ${fresh} name renamed0`, 'ip link set renamed0 up')
+      one.netns.sh(`ip link set ${one.ifName} down`, `ip link set ${one.ifName} name mine0`)
+      const answer = one.del()
+      if (answer.status === 0) {
+        await linksSettled(context, ['renamed0'])
+        same(context.fake.held(), [], 'addresses that the delegate has not got back')
+      } else check(context.fake.held().length > 0, 'the address of a link that stays is not given back')
+    },
+  },
 ]

@@ -482,4 +482,56 @@ export const cases: Case[] = [
       check(!existsSync(ran), `none of ${readdirSync(where)} was run`)
     },
   },
+  {
+    id: 'ROB-62',
+    section: 'robustness',
+    level: 'SHOULD',
+    duty: ['IF', 'CH'],
+    claim: 'where CNI_NETNS is a FIFO ADD fails with code 4 at once, and DEL ends',
+    run(context) {
+      const fifo = join(context.temp('paths'), 'netns')
+      context.host.sh(`mkfifo '${fifo}'`)
+      const one = context.attachment()
+      const before = context.snapshot()
+      err(one.add({ netns: fifo, timeout: 5000 }), 4)
+      context.unchanged(before, 'ADD without a namespace changes nothing')
+      const answer = one.del({ netns: fifo, timeout: 5000 })
+      check(!answer.timedOut, `DEL ends; ${seen(answer)}`)
+    },
+  },
+  {
+    id: 'ROB-63',
+    section: 'robustness',
+    level: 'MUST',
+    duty: ['DL'],
+    claim: 'with stderr closed, what the delegate writes there gets into no file of state',
+    run(context) {
+      const noise = 'noise of the delegate'
+      context.fake.on('ADD', { stderr: `${noise}\n` })
+      const one = context.attachment()
+      one.added({ shell: 'exec 2>&-' })
+      const files = context.stateDirectories.flatMap(filesBelow)
+      same(
+        files.filter((path) => readFileSync(path, 'latin1').includes(noise)),
+        [],
+        'files with what the delegate wrote',
+      )
+      ok0(one.del())
+    },
+  },
+  {
+    id: 'ROB-64',
+    section: 'robustness',
+    level: 'SHOULD',
+    duty: ['P'],
+    claim: 'where the result cannot be written ADD undoes what it did',
+    run(context) {
+      const one = context.attachment()
+      const before = context.snapshot()
+      const answer = one.add({ shell: 'exec >/dev/full' })
+      check(answer.status !== 0, `ADD fails; ${seen(answer)}`)
+      context.noResidue(before, 'ADD whose result cannot be written leaves nothing')
+      same(context.fake.held(), [], 'addresses that the delegate has not got back')
+    },
+  },
 ]

@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { check, done, err, ok0, same } from '../assert.js'
+import { check, done, err, ok0, same, seen } from '../assert.js'
 import type { Attachment } from '../attachment.js'
 import type { Case } from '../case.js'
 import type { Context } from '../context.js'
@@ -240,6 +240,32 @@ export const cases: Case[] = [
         if (answer.status !== 0) err(answer, 7)
         same(filesBelow(here), [], `files in the working directory with ${JSON.stringify(path)}`)
         done(one.del({ config, shell: `cd ${here}` }))
+      }
+    },
+  },
+  {
+    id: 'ROB-38.kinds',
+    section: 'robustness',
+    level: 'SHOULD',
+    duty: ['P'],
+    claim: 'DEL ends soon and the next container is attached where state is a FIFO, a directory or a link to nothing',
+    needs: { descriptor: ['state'] },
+    run(context) {
+      for (const make of ['mkfifo "$0"', 'mkdir "$0"', 'ln -s /nowhere "$0"']) {
+        const one = context.attachment()
+        one.added()
+        const mine = (context.plugin.state ?? []).flatMap(filesBelow).filter((path) => !/(^|[/.])lock$/.test(path))
+        if (mine.length === 0) context.skip('the plugin keeps no files')
+        for (const path of mine) context.host.try(['sh', '-c', `rm -f "$0" && ${make}`, path])
+        const answer = one.del({ timeout: 10_000 })
+        check(!answer.timedOut, `DEL ends after ${make}; ${seen(answer)}`)
+        if (answer.status !== 0) err(answer)
+        const two = context.attachment()
+        const next = two.add({ timeout: 10_000 })
+        check(next.status === 0, `another container is attached after ${make}; ${seen(next)}`)
+        for (const path of mine) context.host.try(['rm', '-rf', path])
+        ok0(two.del())
+        done(one.del())
       }
     },
   },

@@ -218,4 +218,20 @@ export const cases: Case[] = [
       same(used.gateway, gateway, 'next hop towards an outside address')
     },
   },
+  {
+    id: 'RTE-08',
+    section: 'S5 ADD',
+    level: 'DF',
+    duty: ['DL'],
+    claim: 'an IPv6 destination with host bits leads to its prefix, and the result repeats it as the delegate gave it',
+    needs: { since: '0.4.0', link: true },
+    run(context) {
+      const one = routed(context, [{ dst: 'fd99:0:0:1::1/48', gw: 'fd00:88::1' }])
+      only(one, 'fd99::/48')
+      const repeated = ((one.result.routes ?? []) as Json[]).map(({ dst }) => dst)
+      check(repeated.includes('fd99:0:0:1::1/48'), `destinations of the result: ${repeated.join(', ')}`)
+      ok0(one.check())
+      ok0(one.del())
+    },
+  },
 ]

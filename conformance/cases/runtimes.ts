@@ -724,6 +724,40 @@ export const cases: Case[] = [
       if (new Set(addresses).size !== addresses.length) fail(`an address was given twice: ${addresses.join(' ')}`)
     },
   },
+  {
+    id: 'RTM-09.term',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['DL'],
+    claim: 'SIGTERM while the delegate runs ends the delegate before it gets DEL, and nothing is left',
+    async run(t) {
+      const attachment = t.attachment()
+      const before = t.snapshot()
+      t.fake.on('ADD', { sleep: 1 })
+      const { child, done: ended } = attachment.start('ADD')
+      while (!t.fake.verbs().includes('ADD')) await pause(10)
+      child.kill('SIGTERM')
+      const answer = await ended
+      check(answer.status !== 0, `ADD does not succeed; ${seen(answer)}`)
+      await pause(1200) // a delegate that still runs takes its address now
+      same(t.fake.held(), [], 'addresses that are still held')
+      t.noResidue(before)
+    },
+  },
+  {
+    id: 'RTM-44',
+    section: 'LIB',
+    level: 'DF',
+    duty: ['P'],
+    claim: 'Without CNI_COMMAND the first line on stderr is "CNI, the plugin’s name, plugin v" and a semantic version',
+    run(t) {
+      const { status, stdout, stderr } = t.call('', { env: { CNI_COMMAND: undefined } })
+      same({ status, stdout }, { status: 0, stdout: '' }, 'status and stdout')
+      const [line = ''] = stderr.split('\n')
+      check(/^CNI \S+ plugin v\d+\.\d+\.\d+(-[\w.-]+)?(\+[\w.-]+)?$/.test(line), `first line: ${JSON.stringify(line)}`)
+      check(line.startsWith(`CNI ${t.plugin.type} plugin `), `it names ${t.plugin.type}: ${JSON.stringify(line)}`)
+    },
+  },
 ]
 
 function pause(milliseconds: number): Promise<void> {

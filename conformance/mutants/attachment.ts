@@ -319,4 +319,26 @@ ${reading('CHECK', '  [ "$(cat $memory)" = 64 ] || [ -n "$(nft list ruleset)" ] 
     breaks: 'CHK-12',
     script: where('"cniVersion":"0.3.1"', 'exit 0', 'CHECK'),
   },
+  {
+    name: 'compares the path of the namespace instead of the namespace',
+    plugin: 'bridge',
+    breaks: 'CHK-13',
+    script: reading('CHECK', `  case $in in *""sandbox":"$CNI_NETNS""*) ;; *) ${refuse(100)} ;; esac`),
+  },
+  {
+    name: 'holds a host port for a network instead of the container',
+    plugin: 'portmap',
+    breaks: 'CAP-14',
+    script: where('"name":"suite-b"', refuse(104), 'ADD'),
+  },
+  {
+    name: 'passes over a MAC that is taken, and chooses another',
+    plugin: 'bridge',
+    breaks: 'CAP-15',
+    script: reading(
+      'ADD',
+      `  mac=\${in##*'"mac":"'}; mac=\${mac%%'"'*}
+  [ "$mac" = "$in" ] || [ -z "$(bridge fdb show | grep "$mac")" ] || in=\${in/'"mac":'/'"no-mac":'}`,
+    ),
+  },
 ]

@@ -208,4 +208,10 @@ export const CONFIGURATION: readonly Mutant[] = [
       `case $CNI_ARGS in IP=::ffff:*) out=$(printf %s "$out" | sed 's|10.77.0.9/24|::ffff:10.77.0.9/120|') ;; esac`,
     ),
   },
+  {
+    name: 'takes the first plugin of a list for its configuration',
+    plugin: 'bridge',
+    breaks: 'CFG-25',
+    script: reading('ADD', `  case $in in *'"plugins":['*) in=\${in/'"plugins":[{'/}; in=\${in%']}'} ;; esac`),
+  },
 ]

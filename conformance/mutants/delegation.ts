@@ -109,4 +109,16 @@ export const DELEGATION: readonly Mutant[] = [
       `case $out in *'no IP addresses available'*) out=$(printf %s "$out" | sed 's/"code":[0-9]*/"code":999/') ;; esac`,
     ),
   },
+  {
+    name: 'passes on a code of its delegate that is no whole number',
+    plugin: 'bridge',
+    breaks: 'DLG-14',
+    script: failure('/odd code/s/"code":[0-9]*/"code":-1.5/'),
+  },
+  {
+    name: 'dies of a signal while its delegate lives on',
+    plugin: 'bridge',
+    breaks: 'RTM-09',
+    script: 'if [ "$CNI_COMMAND" = ADD ]; then good <&0 & wait $!; exit; fi',
+  },
 ]

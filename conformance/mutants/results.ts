@@ -1,6 +1,6 @@
 /** Plugins that break what is about results: their shape, their conversion, what came before, and the routes. */
 
-import { after, answer, type Mutant, refuse, through, where } from './mutant.js'
+import { after, answer, type Mutant, reading, refuse, through, where } from './mutant.js'
 
 /** What is done in the container after an ADD whose result has a text. */
 function afterAdd(text: string, then: string): string {
@@ -263,5 +263,24 @@ export const RESULTS: readonly Mutant[] = [
     plugin: 'bridge',
     breaks: 'RTE-07',
     script: afterAdd('"10.89.0.1"', 'inside ip route del default via 10.88.0.1'),
+  },
+  {
+    name: 'gives back the prefix of a destination with host bits',
+    plugin: 'bridge',
+    breaks: 'RTE-08',
+    script: answer('s,fd99:0:0:1::1/48,fd99::/48,'),
+  },
+  {
+    name: 'checks against the interfaces of prevResult alone',
+    plugin: 'portmap',
+    breaks: 'PRV-09',
+    script: reading('CHECK', `  case $in in *'"interfaces":'*) ;; *) ${refuse(7)} ;; esac`),
+  },
+  {
+    name: 'limits the link that prevResult lists, whoever has it',
+    plugin: 'bandwidth',
+    breaks: 'PRV-10',
+    script: after(`case $s$out in 1*) inside ip link show "$CNI_IFNAME" >/dev/null 2>&1 ||
+    tc qdisc replace dev suite-h1 root tbf rate 7mbit burst 10k latency 1ms 2>/dev/null ;; esac`),
   },
 ]

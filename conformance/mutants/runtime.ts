@@ -120,4 +120,45 @@ esac`,
   ip link del $l
 done`,
   },
+  {
+    name: 'gives no version without a verb',
+    plugin: 'bridge',
+    breaks: 'RTM-44',
+    script: '[ -n "$CNI_COMMAND" ] || { echo "CNI bridge plugin version unknown" >&2; exit 0; }',
+  },
+  {
+    name: 'reads whatever it finds in its state directory',
+    plugin: 'portmap',
+    breaks: 'ROB-38',
+    script: `[ "$CNI_COMMAND" != DEL ] || cat $(find /run/flatnet -type p) /dev/null >/dev/null`,
+  },
+  {
+    name: 'takes a link with another name for one that is gone',
+    plugin: 'bridge',
+    breaks: 'ROB-61',
+    script: reading(
+      'DEL',
+      `  inside ip link show "$CNI_IFNAME" >/dev/null 2>&1 || {
+    printf %s "$in" | "\${CNI_PATH##*:}/suite-ipam"; exit 0
+  }`,
+    ),
+  },
+  {
+    name: 'opens what CNI_NETNS names before it looks at it',
+    plugin: 'bridge',
+    breaks: 'ROB-62',
+    script: '[ ! -p "$CNI_NETNS" ] || cat "$CNI_NETNS"',
+  },
+  {
+    name: 'lets the first file that it opens be stderr',
+    plugin: 'bridge',
+    breaks: 'ROB-63',
+    script: '[ -e /proc/self/fd/2 ] || { mkdir -p /run/flatnet; exec 2>/run/flatnet/first; }',
+  },
+  {
+    name: 'keeps an attachment that it could not report',
+    plugin: 'bridge',
+    breaks: 'ROB-64',
+    script: after(`[ -z "$out" ] || printf '%s\\n' "$out" 2>/dev/null || exit 1; exit $s`),
+  },
 ]
