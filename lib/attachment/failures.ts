@@ -3,8 +3,8 @@
 import { CniError, ErrorCode, toCniError } from '../cni/error.js'
 
 export interface Failures {
-  /** Runs `action`; what it throws is kept for `report`. */
-  attempt(what: string, action: () => void): void
+  /** Runs `action`; what it throws is kept for `report`. True where it threw nothing. */
+  attempt(what: string, action: () => void): boolean
   readonly none: boolean
   /** Throws the last failure with the others in its details. */
   report(): void
@@ -16,8 +16,10 @@ export function collectFailures(): Failures {
     attempt(what, action) {
       try {
         action()
+        return true
       } catch (error) {
         errors.push(toCniError(error, what))
+        return false
       }
     },
     get none() {

@@ -10,20 +10,26 @@ import { warn } from '../sys/log.js'
 export interface Rollback {
   /** `what` reads after "cannot undo": `the veth pair`. */
   push(what: string, undo: () => void): void
+  /** As `push`, for what later steps rest on: it stays where one of them could not be undone. */
+  pushFoundation(what: string, undo: () => void): void
   /** Undoes the steps, last first, past failures, which are warnings. True where there were none. */
   undo(): boolean
 }
 
 export function rollback(): Rollback {
-  const steps: { readonly what: string; readonly undo: () => void }[] = []
+  const steps: { readonly what: string; readonly undo: () => void; readonly foundation: boolean }[] = []
   return {
     push(what, undo) {
-      steps.push({ what, undo })
+      steps.push({ what, undo, foundation: false })
+    },
+    pushFoundation(what, undo) {
+      steps.push({ what, undo, foundation: true })
     },
     undo() {
       let whole = true
       for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
-        if (!undone(step.what, step.undo)) whole = false
+        if (step.foundation && !whole) warn(`${step.what} is kept, because not all that rests on it is undone`)
+        else if (!undone(step.what, step.undo)) whole = false
       }
       return whole
     },

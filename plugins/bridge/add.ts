@@ -13,7 +13,8 @@ import { type Attached, placeOf } from './attached.js'
 import { type BridgeConfig, settingsOf } from './config.js'
 import { alreadyExists } from './connect.js'
 import { detach } from './detach.js'
-import { belongsTo, hostLinkName } from './identity.js'
+import { hostLinkName } from './identity.js'
+import { findOwnLink } from './own-link.js'
 import { removeRules } from './ruleset.js'
 
 export function add(request: AddRequest<BridgeConfig>): Result {
@@ -30,7 +31,14 @@ export function add(request: AddRequest<BridgeConfig>): Result {
   const file = openContainer(netns)
   const host = openHost()
   const key = attachmentKey(network, containerId, ifName)
-  const planned: Attached = { hostLink: hostLinkName(key), gatewayLink: '', addresses: [], ipam: settings.ipam ?? '' }
+  const planned: Attached = {
+    hostLink: hostLinkName(key),
+    gatewayLink: '',
+    addresses: [],
+    // Of two that ask for one MAC at once, at least one finds the other's record.
+    ...(settings.mac === undefined ? {} : { mac: settings.mac }),
+    ipam: settings.ipam ?? '',
+  }
   return transaction<Attached, Result>(placeOf(request, request), {
     planned,
     settle: (earlier) => settleEarlier(earlier, host, key, request, ipam),
@@ -49,10 +57,9 @@ function settleEarlier(
   { network, containerId, ifName }: AddRequest<BridgeConfig>,
   ipam: Delegate | undefined,
 ): void {
-  const { hostLink } = earlier.content
-  const link = earlier.sameBoot ? host.links.find(hostLink) : undefined
-  if (earlier.state === 'ready' && link !== undefined && belongsTo(key, link)) {
-    throw alreadyExists(ifName, `${containerId} is attached already, by ${hostLink}: DEL must come before another ADD`)
+  const link = earlier.sameBoot ? findOwnLink(host, key, earlier.content) : undefined
+  if (earlier.state === 'ready' && link !== undefined) {
+    throw alreadyExists(ifName, `${containerId} is attached already, by ${link.name}: DEL must come before another ADD`)
   }
   detach(host, key, earlier.content)
   if (earlier.sameBoot) removeRules({ network, containerId, ifName }, earlier.content)

@@ -1,4 +1,7 @@
-/** DEL: whatever is missing, what is left of the attachment is removed. Links first, so that no lease is free while its address still lives. */
+/**
+ * DEL: whatever is missing, what is left of the attachment is removed. Links first, and no lease where a link may be
+ * left: an address that is free while it lives on a link would go to a second pod.
+ */
 
 import { collectFailures } from '../../lib/attachment/failures.js'
 import { removeAttachment } from '../../lib/attachment/removal.js'
@@ -19,10 +22,9 @@ function remove(request: DelRequest<BridgeConfig>, attached: Attached | undefine
   const { config, network, containerId, ifName, netns } = request
   const key = attachmentKey(network, containerId, ifName)
   const failures = collectFailures()
-  failures.attempt(`failed to delete ${ifName}`, () => {
+  const detached = failures.attempt(`failed to delete ${ifName}, so its lease is kept`, () => {
     const host = openHost()
-    if (detach(host, key, attached) || (netns === '' && attached !== undefined)) return
-    detachInside(host, key, netns, ifName)
+    if (!detach(host, key, attached)) detachInside(host, key, netns, ifName)
   })
   // After the links: what a chained plugin's DEL has just removed is freed meanwhile, and the next one need not wait.
   failures.attempt(`failed to remove ${ifName} from nftables`, () => {
@@ -32,6 +34,6 @@ function remove(request: DelRequest<BridgeConfig>, attached: Attached | undefine
   const ipam =
     typeof config.ipam?.type === 'string' && config.ipam.type !== '' ? config.ipam.type : (attached?.ipam ?? '')
   // A delegate's error speaks for itself.
-  if (ipam !== '') failures.attempt('', () => findDelegate(ipam, request).run('DEL'))
+  if (detached && ipam !== '') failures.attempt('', () => findDelegate(ipam, request).run('DEL'))
   failures.report()
 }

@@ -1,4 +1,4 @@
-/** Takes an attachment's links away from the host's side, by name and only where they are its own. */
+/** Takes an attachment's links away, only where they are its own. What throws here may have left a link alive. */
 
 import type { IpAddress } from '../../lib/ip/address.js'
 import { parsePrefix } from '../../lib/ip/prefix.js'
@@ -8,13 +8,13 @@ import { inContainerIfPresent } from '../../lib/netns/namespace.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { warn } from '../../lib/sys/log.js'
 import type { Attached } from './attached.js'
-import { belongsTo, hostLinkName, keyInAlias } from './identity.js'
+import { keyInAlias } from './identity.js'
 import { forgetNeighbours } from './neighbours.js'
+import { findOwnLink } from './own-link.js'
 
 /** Deletes the pair and forgets the container's addresses. False where there was no pair. */
 export function detach(host: Netlink, key: string, attached: Attached | undefined): boolean {
-  const names = attached === undefined ? [hostLinkName(key, 0), hostLinkName(key, 1)] : [attached.hostLink]
-  const found = names.map((name) => host.links.find(name)).find((link) => link !== undefined && belongsTo(key, link))
+  const found = findOwnLink(host, key, attached)
   if (found !== undefined) remove(host, found)
   if (attached !== undefined) forget(host, attached)
   return found !== undefined
@@ -31,8 +31,8 @@ function forget(host: Netlink, { gatewayLink, addresses, mac }: Attached): void 
 }
 
 /**
- * For an attachment without a record (the reference made it, or the record is lost), or whose host link
- * goes by another name now: the veth of that name in the container, unless it is another attachment's.
+ * For an attachment without a link of ours on the host, as the reference makes it: the veth of that name in the
+ * container, unless it is another attachment's.
  */
 export function detachInside(host: Netlink, key: string, netns: string, ifName: string): void {
   const container = inContainerIfPresent(netns, openNetlink)
@@ -42,7 +42,9 @@ export function detachInside(host: Netlink, key: string, netns: string, ifName: 
     warn(`${ifName} in the container is no veth, so it is not ours: left as it is`)
     return
   }
-  const owner = link.peerIndex === undefined ? undefined : keyInAlias(host.links.find(link.peerIndex)?.alias)
+  const peer = link.peerIndex === undefined ? undefined : host.links.find(link.peerIndex)
+  // Where the peer is in a third namespace, its index is another link's here.
+  const owner = peer?.peerIndex === link.index ? keyInAlias(peer.alias) : undefined
   if (owner !== undefined && owner !== key) {
     warn(`${ifName} in the container belongs to another attachment: left as it is`)
     return

@@ -1,12 +1,17 @@
-/** GC: what no valid attachment accounts for is removed, records first, then links that lost theirs; IPAM's part follows. */
+/**
+ * GC: what no valid attachment accounts for is removed, records first, then links that lost theirs. IPAM's part follows,
+ * which keeps the leases of what is still there.
+ */
 
 import { collectRecords, keysOf, recordedKeys } from '../../lib/attachment/collect.js'
 import { collectFailures, type Failures } from '../../lib/attachment/failures.js'
+import type { AttachmentName } from '../../lib/cni/attachments.js'
 import { findDelegate } from '../../lib/cni/delegate.js'
-import type { GcRequest } from '../../lib/cni/request.js'
+import { type GcRequest, keeps } from '../../lib/cni/request.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { openHost } from '../../lib/netns/namespace.js'
-import { attachmentKey } from '../../lib/store/record.js'
+import { attachmentKey, listRecords, type RecordsPlace } from '../../lib/store/record.js'
+import { encodeUtf8 } from '../../lib/sys/text.js'
 import { type Attached, PLUGIN } from './attached.js'
 import { type BridgeConfig, stateDirOf } from './config.js'
 import { detach, remove } from './detach.js'
@@ -16,6 +21,7 @@ import { collectRules, removeRules } from './ruleset.js'
 export function gc(request: GcRequest<BridgeConfig>): void {
   const { config, network, valid } = request
   const failures = collectFailures()
+  let living: readonly AttachmentName[] | undefined = []
   if (valid !== undefined) {
     const keep = keysOf(network, valid)
     const host = openHost()
@@ -26,12 +32,19 @@ export function gc(request: GcRequest<BridgeConfig>): void {
     })
     const known = () => new Set([...recordedKeys(place), ...keep])
     failures.attempt('cannot look for links without a record', () => collectLinks(network, host, known, failures))
+    failures.attempt('cannot tell which attachments are left, so all leases are kept', () => {
+      living = undefined
+      living = stillThere(place, host, !failures.none)
+    })
     failures.attempt('cannot look for rules without a record', () =>
       collectRules(network, known(), (what, action) => failures.attempt(what, action)),
     )
   }
   const ipam = config.ipam?.type ?? ''
-  if (ipam !== '') failures.attempt('', () => findDelegate(ipam, request).run('GC'))
+  if (ipam !== '' && living !== undefined) {
+    const kept = keeping(request, living)
+    failures.attempt('', () => findDelegate(ipam, kept).run('GC'))
+  }
   failures.report()
 }
 
@@ -46,4 +59,29 @@ function collectLinks(network: string, host: Netlink, known: () => ReadonlySet<s
     keep ??= known()
     if (!keep.has(owner.key)) failures.attempt(`cannot delete ${link.name}`, () => remove(host, link))
   }
+}
+
+/**
+ * Attachments of the network that are there after all: what could not be removed, and what an ADD has made since the runtime
+ * wrote its list. Each has a record; where one is lost or damaged, and a link could not be removed, the links tell.
+ */
+function stillThere(place: RecordsPlace, host: Netlink, failed: boolean): AttachmentName[] {
+  const recorded = listRecords<Attached>(place).filter(({ state }) => state !== 'damaged')
+  const linked = (failed ? host.links.list({ kind: 'veth' }) : []).flatMap(({ alias }) => {
+    const owner = readAlias(alias)
+    return owner?.network === place.network ? [owner] : []
+  })
+  return [...recorded, ...linked].map(({ containerId, ifName }) => ({ containerId, ifName }))
+}
+
+/** The request with more attachments to keep, for a plugin in this process and for another program. */
+function keeping(request: GcRequest<BridgeConfig>, living: readonly AttachmentName[]): GcRequest<BridgeConfig> {
+  const { valid, raw } = request
+  if (valid === undefined) return request
+  const keep = keeps(valid)
+  const more = living.filter((attachment) => !keep(attachment))
+  if (more.length === 0) return request
+  const all = [...valid, ...more].map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }))
+  const extended = { ...raw, 'cni.dev/valid-attachments': all, 'cni.dev/attachments': all }
+  return { ...request, valid: [...valid, ...more], raw: extended, stdin: encodeUtf8(JSON.stringify(extended)) }
 }
