@@ -1,5 +1,6 @@
 import t from 'tap'
-import { formatMac, parseMac } from './mac.js'
+import { formatAddress, parseAddress } from './address.js'
+import { addressOfMac, formatMac, macOfAddress, parseMac } from './mac.js'
 
 const normal = (text: string, sizes?: number[]) => {
   const bytes = parseMac(text, sizes)
@@ -35,5 +36,16 @@ t.test('parseMac() refuses everything else', async (t) => {
     ...['0a.58.0a.01.02.ff', 'a:58:0a:01:02:ff0', '0a:58:0a:01:02:ff '],
   ]) {
     t.equal(parseMac(text), undefined, JSON.stringify(text))
+  }
+})
+
+t.test('addressOfMac() reads what macOfAddress() wrote, and nothing else', async (t) => {
+  for (const text of ['0.0.0.0', '10.244.1.5', '255.255.255.255']) {
+    const mac = macOfAddress(parseAddress(text)?.bytes as Uint8Array)
+    const address = addressOfMac(mac)
+    t.equal(address && formatAddress(address), text, mac)
+  }
+  for (const other of ['0a:59:0a:f4:01:05', '02:58:0a:f4:01:05', '0a:58:0a:f4:01', 'nonsense', '']) {
+    t.equal(addressOfMac(other), undefined, other)
   }
 })

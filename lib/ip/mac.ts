@@ -1,5 +1,7 @@
 /** Hardware addresses (IEEE 802 MAC-48, EUI-64, and InfiniBand's 20 bytes). */
 
+import type { IpAddress } from './address.js'
+
 /**
  * Reads `aa:bb:cc:dd:ee:ff`, `aa-bb-cc-dd-ee-ff` or `aabb.ccdd.eeff`, in either case.
  * `sizes` are the lengths in bytes to accept: 6 by default; `[6, 8, 20]` is what Go's `net.ParseMAC` takes.
@@ -28,6 +30,12 @@ export function parseMac(text: string, sizes: readonly number[] = [6]): Uint8Arr
 /** The MAC that says an IPv4 address, as other networks of containers have it: `0a:58`, then the address's four bytes. */
 export function macOfAddress(address: Uint8Array): string {
   return formatMac(new Uint8Array([0x0a, 0x58, ...address]))
+}
+
+/** The IPv4 address that a MAC of `macOfAddress` says; undefined for any other MAC. */
+export function addressOfMac(mac: string): IpAddress | undefined {
+  const bytes = parseMac(mac)
+  return bytes?.[0] === 0x0a && bytes[1] === 0x58 ? { family: 4, bytes: bytes.subarray(2) } : undefined
 }
 
 const DIGITS = '0123456789abcdef'

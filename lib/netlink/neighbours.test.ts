@@ -10,6 +10,7 @@ import {
   readNeighbour,
   removeNeighbour,
   replaceNeighbour,
+  resolveNeighbour,
 } from './neighbours.js'
 
 const HEADER = 12
@@ -53,6 +54,14 @@ t.test('neighbours are replaced, removed, asked for and listed as ip neigh does'
     'ip neigh del 10.244.2.0 dev vx',
     '240000001d0005000000000000000000 0200000005000000 0000 00 00 080001000af40200',
     removeNeighbour(5, ip('10.244.2.0')),
+    HEADER,
+  )
+  // As recorded but for the state (80), which the kernel does not look at.
+  matchesRecorded(
+    t,
+    'ip neigh add 10.244.2.0 dev vx use',
+    '240000001c000506543c006b00000000 0200000005000000 0000 01 00 080001000af40200',
+    added(resolveNeighbour(5, ip('10.244.2.0'))),
     HEADER,
   )
   matchesRecorded(

@@ -16,6 +16,7 @@ import {
 } from './neighbour-message.js'
 import type { NetlinkSocket } from './socket.js'
 
+const NTF_USE = 0x01
 const NTF_PROXY = 0x08
 const NTF_ROUTER = 0x80
 const RTN_UNICAST = 1
@@ -60,6 +61,19 @@ function newNeighbour(linkIndex: number, spec: NeighbourSpec, flags: number, ver
       const marks = (spec.proxy === true ? NTF_PROXY : 0) | (spec.router === true ? NTF_ROUTER : 0)
       writeNeighbourHeader(writer, familyNumber(to.family), linkIndex, stateNumber(state), marks, RTN_UNICAST)
       neighbourAttributes.write(writer, { to, mac })
+    },
+  }
+}
+
+/** Has the kernel ask the link whose the address is; the entry is there at once, its MAC when an answer comes. */
+export function resolveNeighbour(linkIndex: number, address: IpAddress): Request {
+  return {
+    type: RTM_NEWNEIGH,
+    flags: NLM_F_CREATE,
+    about: () => `resolve neighbour ${formatAddress(address)} on link ${linkIndex}`,
+    write(writer) {
+      writeNeighbourHeader(writer, familyNumber(address.family), linkIndex, 0, NTF_USE)
+      neighbourAttributes.write(writer, { to: address })
     },
   }
 }
@@ -129,6 +143,18 @@ export class Neighbours {
   /** Throws NetlinkError ENOENT where there is none. */
   get(linkIndex: number, address: IpAddress): Neighbour {
     return this.socket.get(getNeighbour(linkIndex, address), (message) => readNeighbour(message) as Neighbour)
+  }
+
+  /** The entries of these addresses, as many as there are, asked for at once. */
+  find(linkIndex: number, addresses: readonly IpAddress[]): Neighbour[] {
+    const found: Neighbour[] = []
+    const requests = addresses.map((address) => getNeighbour(linkIndex, address))
+    if (requests.length === 0) return found
+    this.socket.transaction(requests, requests.length - 1, (message) => {
+      const neighbour = readNeighbour(message)
+      if (neighbour !== undefined) found.push(neighbour)
+    })
+    return found
   }
 
   /** Those that match, selected by the kernel; without proxy entries. */

@@ -165,12 +165,18 @@ export interface ReadyRecord<T> {
 
 /** The attachments of all networks that are there whole, since this boot, and are not being removed. Unlocked. */
 export function listReady<T>(stateDir: string, plugin: string): ReadyRecord<T>[] {
-  const networks = entriesOf(stateDir).filter(({ kind }) => kind === 'directory')
-  return networks.flatMap(({ name: network }) =>
+  return networksIn(stateDir).flatMap((network) =>
     listRecords<T>({ stateDir, plugin, network }).flatMap(({ key, containerId, ifName, content, sameBoot, state }) =>
       content === undefined || !sameBoot || state !== 'ready' ? [] : [{ network, key, containerId, ifName, content }],
     ),
   )
+}
+
+/** The networks that have records, of whatever plugin. */
+export function networksIn(stateDir: string): string[] {
+  return entriesOf(stateDir)
+    .filter(({ kind }) => kind === 'directory')
+    .map(({ name }) => name)
 }
 
 function pathOf({ stateDir, plugin, network, containerId, ifName }: RecordPlace): string {

@@ -11,18 +11,22 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import { type ContainerFile, inContainer } from '../../lib/netns/namespace.js'
 import type { Claim } from '../../lib/store/record.js'
 import type { Rollback } from '../../lib/store/rollback.js'
+import { findHolder } from './address-holder.js'
 import { announce, awaitCarrier, prepareAnnouncer } from './announce.js'
 import type { Attached } from './attached.js'
-import { type BridgeConfig, type Settings, stateDirOf } from './config.js'
+import { type BridgeConfig, leaseDirectoryOf, type Settings, stateDirOf } from './config.js'
 import { type ContainerEnd, connect } from './connect.js'
 import { configure, setUpIpv6 } from './container.js'
 import { isFixed, isOurs } from './ensure-bridge.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
+import { type Lease, leaseOf } from './lease.js'
 import { isBound, ownMac } from './mac.js'
+import { refuseMacOfOthers, refuseTakenMac } from './mac-holder.js'
 import { rememberNeighbours } from './neighbours.js'
 import { openPort } from './port.js'
 import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
 import { addRules, plannedRules, removeRules } from './ruleset.js'
+import { type Segment, segmentOf } from './segment.js'
 
 /** What an ADD works with. */
 export interface Work {
@@ -41,15 +45,15 @@ export interface Work {
 }
 
 export function attach(work: Work): Result {
-  const { request, settings, ipam, file, host, claim, steps } = work
+  const { request, settings, ipam, file, host, key, claim, steps } = work
+  const lease = ipam === undefined ? undefined : leaseOf(ipam, settings.bridge)
+  // Before the link that is going to have the addresses: so they are given back after the link is gone.
+  steps.pushFoundation('the lease', () => lease?.giveBack())
   const { bridge, pair, end: born, container, attached } = connect(work)
 
-  let leased: Result = {}
-  if (ipam !== undefined) {
-    leased = ipam.add()
-    steps.push('the lease', () => ipam.run('DEL'))
-  }
-  const addresses = ipam === undefined ? [] : withGateways(leased, settings)
+  const segment = segmentOf(host, bridge, settings)
+  if (settings.mac !== undefined) refuseTakenMac(segment, stateDirOf(request.config), key, settings.mac)
+  const { leased, addresses } = lease === undefined ? NONE : leaseAddresses(work, lease, segment, pair)
   const routes = [...(leased.routes ?? [])]
   if (settings.isDefaultGateway) routes.push(...missingDefaultRoutes(addresses, routes))
 
@@ -118,6 +122,33 @@ export function attach(work: Work): Result {
     dns: dnsOf(request.config.dns, leased.dns),
   }
   return request.prevResult === undefined ? own : extend(request.prevResult, own)
+}
+
+interface Leased {
+  readonly leased: Result
+  /** Those of `leased`, with gateways. */
+  readonly addresses: readonly Address[]
+}
+
+const NONE: Leased = { leased: {}, addresses: [] }
+
+/** Addresses that no other container of the segment has. */
+function leaseAddresses({ request, settings }: Work, lease: Lease, segment: Segment, own: Link): Leased {
+  const { config, network } = request
+  const dataDir = settings.ipam === 'host-local' ? leaseDirectoryOf(config) : undefined
+  const store = dataDir === undefined ? undefined : { dataDir, network }
+  return lease.obtain((leased) => {
+    const addresses = withGateways(leased, settings)
+    const prefixes = addresses.map(({ prefix }) => prefix)
+    if (settings.mac !== undefined) refuseMacOfOthers(segment, prefixes, settings.mac)
+    const held = findHolder(
+      segment,
+      own,
+      prefixes.map(({ address }) => address),
+      store,
+    )
+    return { found: { leased, addresses }, held }
+  })
 }
 
 /** What IPAM leased, with the gateway that isGateway implies. Throws where it is of no use. */

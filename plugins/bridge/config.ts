@@ -77,6 +77,12 @@ export function stateDirOf({ stateDir = '' }: { readonly stateDir?: string }): s
   return stateDir.startsWith('/') ? stateDir : '/run/flatnet'
 }
 
+/** Where host-local keeps the leases of all networks. */
+export function leaseDirectoryOf({ ipam }: BridgeConfig): string {
+  const { dataDir } = (ipam ?? {}) as { readonly dataDir?: unknown }
+  return typeof dataDir === 'string' && dataDir !== '' ? dataDir : '/var/lib/cni/networks'
+}
+
 /** Everything that can be known to be wrong before anything is done. Throws code 7. */
 export function settingsOf(request: Request<BridgeConfig>): Settings {
   const { config, cniVersion } = request

@@ -1,0 +1,74 @@
+/** The lease: IPAM is asked again while what it gives is another container's on the same bridge. */
+
+import type { Delegate } from '../../lib/cni/delegate.js'
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import type { Result } from '../../lib/cni/result.js'
+import { equalAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.js'
+import { warn } from '../../lib/sys/log.js'
+import type { Held } from './address-holder.js'
+
+/**
+ * A bridge has 1023 ports, so no more addresses can be held. IPAM plugins that begin at the lowest free address give
+ * a refused one again at once, which ends the search.
+ */
+const ATTEMPTS = 1024
+
+export interface Lease {
+  /** Throws code 103 where IPAM has nothing but what others hold. `look` reads a result, and throws where it is of no use. */
+  obtain<T>(look: (leased: Result) => { readonly found: T; readonly held: Held | undefined }): T
+  /** Nothing where nothing is leased. */
+  giveBack(): void
+}
+
+/**
+ * A refused address is given back before IPAM is asked again: IPAM plugins know an attachment by its container and interface,
+ * so that it cannot keep one lease and ask for a second. host-local, ours and the reference's, goes on behind what it
+ * gave last.
+ */
+export function leaseOf(ipam: Delegate, bridge: string): Lease {
+  let leased = false
+  const giveBack = () => {
+    if (leased) ipam.run('DEL')
+    leased = false
+  }
+  return {
+    giveBack,
+    obtain(look) {
+      const refused: Held[] = []
+      for (;;) {
+        const result = ipam.add()
+        leased = true
+        const { found, held } = look(result)
+        if (held === undefined) {
+          if (refused.length > 0) warn(passedOver(refused, bridge))
+          return found
+        }
+        if (refused.length >= ATTEMPTS || includes(refused, held.address)) throw unavailable(held, refused, bridge)
+        refused.push(held)
+        giveBack()
+      }
+    },
+  }
+}
+
+function includes(refused: readonly Held[], address: IpAddress): boolean {
+  return refused.some((one) => equalAddresses(one.address, address))
+}
+
+const REMEDY =
+  'networks that share a bridge must have one name, and so one store of leases, or ranges that do not overlap'
+
+function unavailable({ address, holder }: Held, refused: readonly Held[], bridge: string): CniError {
+  const others = refused.length > 1 ? `, as it did with ${refused.length - 1} other addresses in use` : ''
+  return new CniError(
+    ErrorCode.AddressUnavailable,
+    `IP address ${formatAddress(address)} is already in use on bridge "${bridge}"`,
+    `${holder} has it, and IPAM gave it again${others}; ${REMEDY}`,
+  )
+}
+
+function passedOver(refused: readonly Held[], bridge: string): string {
+  const some = refused.slice(0, 3).map(({ address, holder }) => `${formatAddress(address)} of ${holder}`)
+  const more = refused.length > some.length ? `, and ${refused.length - some.length} more` : ''
+  return `addresses that IPAM gave are in use on bridge "${bridge}", so it was asked for others: ${some.join(', ')}${more}; ${REMEDY}`
+}

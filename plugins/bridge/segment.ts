@@ -1,0 +1,88 @@
+/** The part of a bridge that a container's frames reach, and who is there already. */
+
+import type { IpAddress } from '../../lib/ip/address.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import { removeNeighbour, resolveNeighbour } from '../../lib/netlink/neighbours.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
+import { monotonic, sleep } from '../../lib/sys/clock.js'
+import { isErrno } from '../../lib/sys/errno.js'
+import type { Settings } from './config.js'
+import { keyInAlias } from './identity.js'
+
+export interface Segment {
+  readonly host: Netlink
+  readonly bridge: Link
+  /** What the host itself reaches the segment by: the bridge, or its link in the VLAN. */
+  readonly door: Link
+  /** Of untagged frames; undefined where the bridge does not look at VLANs. */
+  readonly vlan: number | undefined
+}
+
+export function segmentOf(host: Netlink, bridge: Link, { port, filtering }: Settings): Segment {
+  const data = bridge.data?.kind === 'bridge' ? bridge.data : undefined
+  const filters = filtering || data?.vlanFiltering === true
+  const door = port.vlan === 0 ? undefined : host.links.find(`${bridge.name}.${port.vlan}`)
+  return {
+    host,
+    bridge,
+    door: door ?? bridge,
+    vlan: filters ? port.vlan || (data?.vlanDefaultPvid ?? 1) : undefined,
+  }
+}
+
+/** What the bridge knows of a MAC. */
+export interface Whereabouts {
+  readonly port: Link
+  /** The MAC is the port's own, or the bridge's. */
+  readonly own: boolean
+}
+
+/** The port that a MAC is behind, or is the MAC of. Undefined where the bridge does not know it, or not any more. */
+export function locate({ host, bridge, vlan }: Segment, mac: string): Whereabouts | undefined {
+  try {
+    const { linkIndex, state } = host.fdb.get(bridge.index, { mac, vlan, self: true })
+    const port = linkIndex === bridge.index ? bridge : host.links.find(linkIndex)
+    return port === undefined ? undefined : { port, own: state === 'permanent' }
+  } catch (error) {
+    // Linux before 5.0 looks up nothing in a bridge's table.
+    if (isErrno(error, 'ENOENT', 'EOPNOTSUPP', 'EINVAL')) return undefined
+    throw error
+  }
+}
+
+/**
+ * Whether a port leads to one container or virtual machine and no farther, so that what is behind it lives as long as the
+ * port does. What was learnt from an uplink may have moved to this node meanwhile.
+ */
+export function endsInContainer({ kind, peerNamespaceId }: Link): boolean {
+  return kind === 'tun' || (kind === 'veth' && peerNamespaceId !== undefined)
+}
+
+/** Whether a link is a port of the segment. */
+export function isPortOf({ host, bridge, vlan }: Segment, { index, master }: Link): boolean {
+  if (master !== bridge.index) return false
+  return vlan === undefined || host.links.vlans(index).some(({ vid }) => vid === vlan)
+}
+
+/** Milliseconds. A container on this node answers within one. */
+const PATIENCE = 100
+
+/** Asks the segment whose an address is (ARP, or neighbour discovery); true where somebody answers. */
+export function answers({ host, door }: Segment, address: IpAddress): boolean {
+  const refused = host.batch([removeNeighbour(door.index, address), resolveNeighbour(door.index, address)])
+  if (refused.some(({ index }) => index === 1)) return false // the host has no such family here
+  const deadline = monotonic() + PATIENCE
+  for (;;) {
+    const mac = host.neighbours.find(door.index, [address])[0]?.mac
+    if (mac !== undefined) return true
+    if (monotonic() >= deadline) break
+    sleep(1)
+  }
+  host.batch([removeNeighbour(door.index, address)])
+  return false
+}
+
+/** A port in words: its name, and the attachment where it is one of ours. */
+export function nameOf({ name, alias = '' }: Link): string {
+  return keyInAlias(alias) === undefined ? name : `${name} (${alias.slice(17)})`
+}
