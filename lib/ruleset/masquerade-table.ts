@@ -1,6 +1,7 @@
 /**
  * `inet flatnet-masq`: whose packets leave under the node's address. A pod's address leads to its network's chain,
- * which lets pass untouched what goes to the network itself, to other nodes and their pods, and multicast.
+ * which lets pass untouched what goes to the network itself, to other nodes and their pods, and to groups or neighbours on
+ * the pod's own link: those frames are bridged, and come here where br_netfilter shows them to iptables.
  *
  *   map pods4 { 10.1.2.3 comment "<attachment>" : goto net-1a2b… }     whose it is; no rule looks here
  *   set net-1a2b…-4 { 10.1.2.3 }                                       the addresses that lead to the chain
@@ -18,7 +19,7 @@ import { addSet, deleteSet } from '../netlink/nftables/set.js'
 import { sha256Hex } from '../sys/text.js'
 import type { Companions, Entry } from './entries.js'
 import { LEADING_RULES, lead, leadingEntry, unlead } from './leading.js'
-import { addressIn, isFamily, loadAddress } from './match.js'
+import { addressIn, isBroadcast, isFamily, loadAddress } from './match.js'
 import { networkTag, type Owner, printable, tagOf } from './owner.js'
 import type { Skeleton } from './skeleton.js'
 
@@ -42,12 +43,14 @@ const PODS = { 4: 'pods4', 6: 'pods6' } as const
 const TABLE = { family: 'inet', table: 'flatnet-masq' } as const
 /** Where the rules are that lead to networks' chains. */
 export const NETWORKS = { ...TABLE, chain: 'networks' }
+/** Multicast, and what IPv6 never routes. 169.254/16 is no such: clouds answer at 169.254.169.254, behind the node. */
+const ON_LINK = ['224.0.0.0/4', 'ff00::/8', 'fe80::/10']
 const FAMILIES = [4, 6] as const
 const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
 
 export const MASQUERADE: Skeleton = {
   name: TABLE,
-  version: 2,
+  version: 3,
   witness: 'postrouting',
   sets: {
     pods4: { key: ['ipv4_addr'], value: 'verdict' },
@@ -120,10 +123,11 @@ export function buildNetwork(wanted: Masqueraded): Request[] {
       leave,
     ])
   }
-  for (const multicast of ['224.0.0.0/4', 'ff00::/8']) {
-    const prefix = parsePrefix(multicast) as Prefix
+  for (const onLink of ON_LINK) {
+    const prefix = parsePrefix(onLink) as Prefix
     rules.push([...isFamily(prefix.address.family), ...addressIn('destination', prefix), leave])
   }
+  rules.push([...isBroadcast(), leave])
   const { fullyRandom } = settings
   for (const address of settings.to) {
     const { family } = address

@@ -3,6 +3,7 @@
 import type { Family, IpAddress } from '../ip/address.js'
 import { maskOf, networkOf, type Prefix } from '../ip/prefix.js'
 import {
+  BROADCAST,
   bitwise,
   CT_DIRECTION,
   CT_STATUS,
@@ -72,6 +73,11 @@ export function interfaceIs(
 
 export function interfaceInSet(which: 'inInterface' | 'outInterface', set: string): Expression[] {
   return [meta(which), lookup(set)]
+}
+
+/** The packet came in a frame to every host of its link: routers never forward such. */
+export function isBroadcast(): Expression[] {
+  return [meta('packetType'), compare(new Uint8Array([BROADCAST]))]
 }
 
 /** The connection's destination was rewritten. */

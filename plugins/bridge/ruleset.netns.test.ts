@@ -42,6 +42,72 @@ t.test('ipMasq: the outside sees the node, everybody else sees the pod', { skip 
   t.equal(ruleset(), '', 'the last one takes the table along')
 })
 
+const SHOUTER = `
+const [own, address] = process.argv.slice(1)
+const socket = require('dgram').createSocket(own.includes(':') ? 'udp6' : 'udp4')
+socket.bind(9, own, () => {
+  if (!own.includes(':')) socket.setBroadcast(true)
+  setInterval(() => socket.send('x', 9, address), 200)
+})`
+
+/** The source that `to` sees of what `from` sends to all on its link, as tcpdump prints it. */
+function heard(from: Netns, to: Netns, own: string, address: string): string {
+  const sender = from.start([process.execPath, '-e', SHOUTER, '--', own, address])
+  try {
+    const filter = ['udp', 'dst', 'port', '9', 'and', 'dst', 'host', address.split('%')[0] as string]
+    const { stdout } = to.try(['timeout', '20', 'tcpdump', '-nn', '-q', '-c', '1', '-i', 'eth0', ...filter])
+    return stdout.match(/IP6? (\S+)\.\d+ > /)?.[1] ?? `nothing: ${stdout}`
+  } finally {
+    sender.kill('SIGKILL')
+  }
+}
+
+t.test('what never leaves the link keeps its source where iptables sees bridged frames', { skip }, (t) => {
+  const { host, pod } = node(t, { config: { ipMasq: true } })
+  const [a, b] = [pod('a'), pod('b')]
+  a.attachment.add()
+  b.attachment.add()
+  host.run('sysctl', '-w', 'net.bridge.bridge-nf-call-iptables=1', 'net.bridge.bridge-nf-call-ip6tables=1')
+  // A range of the same bridge that the pod has no address in.
+  a.netns.batch('route add broadcast 10.1.9.255 dev eth0')
+  const linkLocal = b.netns.run('ip', '-6', '-o', 'addr', 'show', 'dev', 'eth0').match(/fe80::[0-9a-f:]+/)?.[0]
+  for (const [what, address] of [
+    ['every host of the link', '255.255.255.255'],
+    ['the broadcast address of its subnet', '10.1.2.255'],
+    ['the broadcast address of another subnet', '10.1.9.255'],
+    ['a multicast group', '224.0.0.251'],
+    ['a multicast group of IPv6', 'ff02::fb%eth0'],
+    ['a link-local address', `${linkLocal}%eth0`],
+  ] as const) {
+    const own = address.includes(':') ? 'fd12::2' : '10.1.2.2'
+    t.equal(heard(a.netns, b.netns, own, address), own, what)
+  }
+  t.end()
+})
+
+t.test('a table of an earlier version is made anew by the next ADD, for all that are in it', { skip }, (t) => {
+  const { host, pod, ruleset } = node(t, { config: { ipMasq: true } })
+  const [a, b] = [pod('a'), pod('b')]
+  a.attachment.add()
+  const version = Number(ruleset().match(/comment "flatnet (\d+)"/)?.[1])
+  // Version 2 masqueraded broadcasts and what went to link-local addresses.
+  const earlier = ruleset()
+    .replaceAll(`"flatnet ${version}`, '"flatnet 2')
+    .replace('ip6 daddr fe80::/10 return\n', '')
+    .replace('meta pkttype broadcast return\n', '')
+    .replace(/comment "(\d+) /, (_, rules) => `comment "${rules - 2} `)
+  host.try(['nft', '-f', '-'], { input: `flush ruleset\n${earlier}` })
+  t.notMatch(ruleset(), /pkttype/)
+  a.attachment.check()
+  b.attachment.add()
+  t.match(ruleset(), `comment "flatnet ${version}"`)
+  t.match(ruleset(), /ip6 daddr fe80::\/10 return\s+meta pkttype broadcast return/)
+  for (const { attachment } of [a, b]) attachment.check()
+  for (const { attachment } of [a, b]) attachment.del()
+  t.equal(ruleset(), '')
+  t.end()
+})
+
 t.test('exclude, random and to say what is masqueraded, and as whom', { skip }, async (t) => {
   const ipMasq = { exclude: ['192.0.2.9/32', 'fd99::/16'], to: '192.0.2.77', random: 'none' }
   const { outside, host, pod, ruleset } = node(t, { config: { ipMasq } })

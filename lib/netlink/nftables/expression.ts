@@ -42,9 +42,9 @@ function register(slot: number): number {
   return (slot & 3) === 0 ? 1 + (slot >> 2) : 8 + slot
 }
 
-const META = { l4protocol: 16, family: 15, inInterface: 6, outInterface: 7, mark: 3 } as const
+const META = { l4protocol: 16, family: 15, inInterface: 6, outInterface: 7, mark: 3, packetType: 19 } as const
 
-/** Loads something about the packet: names take 16 bytes, all else 4. */
+/** Loads something about the packet: names take 16 bytes, a protocol, a family or a type of packet one, a mark 4. */
 export function meta(key: keyof typeof META, slot = 0): Expression {
   return expression('meta', (writer) => {
     number(writer, 2, META[key])
@@ -71,6 +71,9 @@ export function payload(base: keyof typeof BASES, offset: number, length: number
     number(writer, 4, length)
   })
 }
+
+/** PACKET_BROADCAST of include/uapi/linux/if_packet.h, as `packetType` loads it. */
+export const BROADCAST = 1
 
 const CT = { state: 0, direction: 1, status: 2 } as const
 /** include/uapi/linux/netfilter/nf_conntrack_common.h; states are bits of their own in nf_tables. */
