@@ -5,7 +5,7 @@ import type { Chain } from '../netlink/nftables/chain.js'
 import { deleteChain } from '../netlink/nftables/chain.js'
 import { addElements, deleteElements, type Element } from '../netlink/nftables/element.js'
 import type { Nftables } from '../netlink/nftables/nftables.js'
-import { deleteTable } from '../netlink/nftables/table.js'
+import { addTable, deleteTable } from '../netlink/nftables/table.js'
 import { parseTag } from './owner.js'
 import { objectsIn, type Skeleton } from './skeleton.js'
 
@@ -19,10 +19,17 @@ export interface Entry {
 /** An attribute holds 64 KiB, and an element here at most some 250 bytes. */
 const ELEMENTS_A_MESSAGE = 200
 
+/** What tells entries of a table apart. */
+export function entryKey({ set, element }: Entry): string {
+  return `${set} ${element.key.join('.')}`
+}
+
+/** Whoever adds to a table also wakes it: where another program has made it dormant, its rules see no packet. */
 export function addEntries({ name }: Skeleton, entries: readonly Entry[]): Request[] {
-  return inGroups(entries).map(([{ set, shared = false }, elements]) =>
+  const additions = inGroups(entries).map(([{ set, shared = false }, elements]) =>
     addElements({ ...name, set }, elements, { shared }),
   )
+  return [addTable(name, undefined, { shared: true }), ...additions]
 }
 
 export function deleteEntries({ name }: Skeleton, entries: readonly Entry[]): Request[] {
@@ -86,6 +93,41 @@ export interface RemovalOptions {
   readonly keepTable?: boolean
 }
 
+/** With more references than this, a chain surely has others. */
+const FEW = 4
+
+/**
+ * How many elements besides the doomed ones lead to a chain. The kernel's count of its uses tells at once that there are
+ * many. Of few it does not tell, as rules of the chain count too, and other programs add and flush rules: then all
+ * elements are listed.
+ */
+function othersLeadingTo(
+  nft: Nftables,
+  { name, sets }: Skeleton,
+  doomed: readonly Entry[],
+): (chain: Chain, references: number) => number {
+  let listed: Map<string, number> | undefined
+  const list = () => {
+    const found = new Map<string, number>()
+    const going = new Set(doomed.map(entryKey))
+    for (const set of Object.keys(sets).filter((one) => sets[one]?.value === 'verdict')) {
+      for (const element of nft.elements({ ...name, set })) {
+        const to = element.verdict
+        if (to === undefined || !('chain' in to) || going.has(entryKey({ set, element }))) continue
+        found.set(to.chain, (found.get(to.chain) ?? 0) + 1)
+      }
+    }
+    return found
+  }
+  return (chain, references) => {
+    const unreferred = Number(chain.comment.split(' ')[0])
+    const others = chain.use - references - unreferred
+    if (others > FEW) return others
+    listed ??= list()
+    return listed.get(chain.name) ?? 0
+  }
+}
+
 /**
  * The requests that take out elements the kernel has, with the chains that nothing leads to afterwards; of the last
  * ones, the whole table. To be committed with the generation that all of this was read in.
@@ -104,6 +146,7 @@ export function removal(
     if (to === undefined || !('chain' in to)) continue
     references.set(to.chain, (references.get(to.chain) ?? 0) + 1)
   }
+  const othersOf = othersLeadingTo(nft, skeleton, doomed)
   const orphans: Chain[] = []
   let last = !keepTable
   for (const chainName of new Set([...references.keys(), ...skeleton.counted])) {
@@ -111,9 +154,7 @@ export function removal(
     if (!last && !references.has(chainName)) continue
     const chain = nft.chain({ ...name, chain: chainName })
     if (chain === undefined) continue
-    const unreferred = Number(chain.comment.split(' ')[0])
-    const isLast = chain.use - (references.get(chainName) ?? 0) === unreferred
-    if (!isLast) last = false
+    if (othersOf(chain, references.get(chainName) ?? 0) > 0) last = false
     else if (!skeleton.counted.includes(chainName) && keep?.includes(chainName) !== true) orphans.push(chain)
   }
   const extras = orphans.map((chain) => ({ chain, ...companions(chain) }))

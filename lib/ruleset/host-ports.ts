@@ -7,7 +7,7 @@ import type { Nftables } from '../netlink/nftables/nftables.js'
 import { deleteSet } from '../netlink/nftables/set.js'
 import { isErrno } from '../sys/errno.js'
 import { buildConditions, type Conditions } from './conditions.js'
-import { addEntries, deleteEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
+import { addEntries, deleteEntries, type Entry, entryKey, findEntries, removal, scanEntries } from './entries.js'
 import {
   chainSet,
   type Exposed,
@@ -26,7 +26,7 @@ import {
 } from './host-ports-table.js'
 import { joined, nameBytes, sameBytes } from './key.js'
 import { networkTag, ownerKey, parseTag, type Tag } from './owner.js'
-import { entryKey, rebuild } from './rebuild.js'
+import { rebuild } from './rebuild.js'
 import { settle } from './settle.js'
 import { damage, isWhole } from './skeleton.js'
 
@@ -228,6 +228,12 @@ export function removing(
 export function checkPorts(nft: Nftables, exposed: Exposed): string[] {
   const found = damage(nft, HOST_PORTS)
   if (found.length > 0 && nft.table(HOST_PORTS.name) === undefined) return found
+  for (const { conditions: chain } of exposed.families) {
+    if (chain === undefined) continue
+    const name = { ...HOST_PORTS.name, chain }
+    const rules = nft.chain(name)?.comment.split(' ')[0]
+    if (nft.rules(name).length !== Number(rules)) found.push(`chain ${chain} has lost rules`)
+  }
   const own = ownerKey(exposed.owner)
   const wanted = exposedEntries(exposed)
   const present = new Map(findEntries(nft, HOST_PORTS, wanted).map((entry) => [entryKey(entry), entry]))

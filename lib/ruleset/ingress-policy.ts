@@ -18,7 +18,7 @@ import { isErrno } from '../sys/errno.js'
 import { sha256Hex } from '../sys/text.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
 import { nameBytes } from './key.js'
-import { LEADING_RULES, lead, leadingEntries, leadingEntry, unlead } from './leading.js'
+import { chainDamage, LEADING_RULES, lead, leadingEntries, leadingEntry, unlead } from './leading.js'
 import { interfaceInSet, interfaceIs } from './match.js'
 import { networkTag, type Owner, ownerKey, parseTag, tagOf } from './owner.js'
 import { rebuild } from './rebuild.js'
@@ -160,6 +160,8 @@ export function unpolice(nft: Nftables, key: string, addresses?: readonly IpAddr
 /** What CHECK finds amiss, as words; `[]` is well. */
 export function checkPolicy(nft: Nftables, wanted: Policed): string[] {
   const found = damage(nft, INGRESS)
+  if (nft.table(INGRESS.name) === undefined) return found
+  found.push(...chainDamage(nft, BRIDGES, chainName(wanted.bridge, wanted.policy)))
   const own = ownerKey(wanted.owner)
   const present = findEntries(nft, INGRESS, podEntries(wanted.addresses))
   const ours = present.filter(({ element }) => parseTag(element.comment ?? '').key === own)

@@ -48,8 +48,17 @@ export function lead(from: ChainName, side: Side, chain: string): Request[] {
 }
 
 /** The rules in `from` that lead to the chain. */
-export function rulesLeading(nft: Nftables, from: ChainName, chain: string): Rule[] {
+function rulesLeading(nft: Nftables, from: ChainName, chain: string): Rule[] {
   return nft.rules(from).filter(({ comment }) => comment === chain)
+}
+
+/** What CHECK finds amiss with such a chain, as words: its comment says how many rules it has and lead to it. */
+export function chainDamage(nft: Nftables, from: ChainName, chain: string): string[] {
+  const { family, table } = from
+  const found = nft.chain({ ...from, chain })
+  if (found === undefined) return [`chain ${family} ${table} ${chain} is missing`]
+  const rules = nft.rules({ ...from, chain }).length + rulesLeading(nft, from, chain).length
+  return rules === Number(found.comment.split(' ')[0]) ? [] : [`chain ${family} ${table} ${chain} has lost rules`]
 }
 
 /** The end of `lead`, around the end of the chain. */

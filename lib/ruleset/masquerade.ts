@@ -9,7 +9,7 @@ import type { Nftables } from '../netlink/nftables/nftables.js'
 import { isErrno } from '../sys/errno.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
 import { intervals } from './intervals.js'
-import { leadingEntries, rulesLeading } from './leading.js'
+import { chainDamage, leadingEntries } from './leading.js'
 import {
   buildNetwork,
   chainName,
@@ -167,13 +167,7 @@ export function checkMasquerade(nft: Nftables, wanted: Masqueraded): string[] {
       found.push(`${formatAddress(address)} does not lead to the chain of its network`)
     }
   }
-  const chain = nft.chain({ ...MASQUERADE.name, chain: chainName(wanted) })
-  if (chain === undefined) found.push(`chain ${chainName(wanted)} is missing`)
-  else {
-    const rules =
-      nft.rules({ ...MASQUERADE.name, chain: chain.name }).length + rulesLeading(nft, NETWORKS, chain.name).length
-    if (rules !== Number(chain.comment.split(' ')[0])) found.push(`chain ${chain.name} has lost rules`)
-  }
+  found.push(...chainDamage(nft, NETWORKS, chainName(wanted)))
   return found
 }
 

@@ -4,7 +4,7 @@ import type { Request } from '../netlink/message.js'
 import type { Nftables } from '../netlink/nftables/nftables.js'
 import { deleteTable } from '../netlink/nftables/table.js'
 import { isErrno } from '../sys/errno.js'
-import { addEntries, type Entry } from './entries.js'
+import { addEntries, type Entry, entryKey } from './entries.js'
 import { buildSkeleton, lacking, type Skeleton } from './skeleton.js'
 
 /**
@@ -34,8 +34,4 @@ export function rebuild(
     if (isErrno(error, 'ENOENT') && nft.generation() === generation) throw lacking(error)
     throw error
   }
-}
-
-export function entryKey({ set, element }: Entry): string {
-  return `${set} ${element.key.join('.')}`
 }

@@ -5,6 +5,7 @@ import { isUnsupported, type Nftables, openNftables } from '../netlink/nftables/
 import { sleep } from '../sys/clock.js'
 import { isErrno } from '../sys/errno.js'
 import { lacking, requireSupport, type Skeleton } from './skeleton.js'
+import { withOwner } from './table-owner.js'
 
 const ATTEMPTS = 300
 
@@ -46,7 +47,7 @@ export function withRuleset<T>(work: (nft: Nftables) => T): T {
     return work(nft)
   } catch (error) {
     if (isErrno(error, 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT')) throw lacking(error)
-    throw error
+    throw withOwner(error)
   } finally {
     nft.close()
   }
@@ -63,6 +64,8 @@ export function withRulesetIfAny(work: (nft: Nftables) => void): void {
   }
   try {
     work(nft)
+  } catch (error) {
+    throw withOwner(error)
   } finally {
     nft.close()
   }

@@ -17,6 +17,7 @@ import { isUnsupported, type Nftables } from '../netlink/nftables/nftables.js'
 import { addRule } from '../netlink/nftables/rule.js'
 import { addSet, type SetSpec } from '../netlink/nftables/set.js'
 import { addTable, type Table } from '../netlink/nftables/table.js'
+import { ownedByAnother, ownership } from './table-owner.js'
 
 export interface SkeletonChain {
   readonly base?: BaseChain
@@ -76,11 +77,17 @@ export function isWhole(nft: Nftables, { name, version, witness, chains }: Skele
   return chain?.comment === `flatnet ${version}` && chain.use === chains[witness]?.rules.length
 }
 
-/** Chains whose rules are not those that we put there, as words for CHECK. */
+/** What others have done to a table, and chains whose rules are not those that we put there, as words for CHECK. */
 export function damage(nft: Nftables, skeleton: Skeleton): string[] {
   const { family, table } = skeleton.name
-  if (nft.table(skeleton.name) === undefined) return [`table ${family} ${table} is missing`]
+  const present = nft.table(skeleton.name)
+  if (present === undefined) return [`table ${family} ${table} is missing`]
   const found: string[] = []
+  if (present.isDormant) {
+    found.push(`table ${family} ${table} is dormant, so its rules see no packet: nft add table ${family} ${table}`)
+  }
+  if (present.owner !== undefined)
+    found.push(`${ownership(skeleton.name, present.owner)}, and flatnet cannot change it`)
   for (const chain of Object.keys(skeleton.chains)) {
     const { rules, grows = false } = skeleton.chains[chain] as SkeletonChain
     const expected = rules.length
@@ -104,7 +111,10 @@ export function objectsIn(skeleton: Skeleton, { comment }: Table): number {
   return objects === undefined ? objectsOf(skeleton) : Number(objects)
 }
 
-/** For STATUS: throws code 50 with what the kernel lacks for this table. Nothing is changed. */
+/**
+ * For STATUS: throws code 50 with what the kernel lacks for this table, or who keeps it for itself. Nothing is
+ * changed.
+ */
 export function requireSupport(nft: Nftables, skeleton: Skeleton): void {
   try {
     nft.generation()
@@ -112,6 +122,8 @@ export function requireSupport(nft: Nftables, skeleton: Skeleton): void {
     if (isUnsupported(error)) throw lacking(error, ErrorCode.NotAvailable)
     throw error
   }
+  const owner = nft.table(skeleton.name)?.owner
+  if (owner !== undefined) throw ownedByAnother(skeleton.name, owner, ErrorCode.NotAvailable)
   const trial = { ...skeleton, name: { ...skeleton.name, table: `${skeleton.name.table}-trial` } }
   try {
     nft.rehearse(buildSkeleton(trial))

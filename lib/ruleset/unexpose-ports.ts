@@ -2,7 +2,7 @@
 
 import type { Nftables } from '../netlink/nftables/nftables.js'
 import { isTableRemoval } from '../netlink/nftables/table.js'
-import { type Entry, findEntries, scanEntries } from './entries.js'
+import { type Entry, entryKey, findEntries, scanEntries } from './entries.js'
 import { isNeeded, removing } from './host-ports.js'
 import {
   chainSet,
@@ -17,7 +17,6 @@ import {
   portSet,
 } from './host-ports-table.js'
 import { parseTag } from './owner.js'
-import { entryKey } from './rebuild.js'
 import { settle } from './settle.js'
 
 /**

@@ -96,7 +96,7 @@ export function getChain(name: ChainName): Request {
   return nftRequest(
     NFT_MSG_GETCHAIN,
     0,
-    name.family,
+    name,
     () => `get ${chainText(name)}`,
     (writer) => chainAttributes.write(writer, { table: name.table, name: name.chain }),
   )
@@ -124,7 +124,7 @@ export function addChain(name: ChainName, { base, comment: words, shared = false
   return nftRequest(
     NFT_MSG_NEWCHAIN,
     NLM_F_CREATE | (shared ? 0 : NLM_F_EXCL),
-    name.family,
+    name,
     () => `create ${chainText(name)}`,
     (writer) => {
       chainAttributes.write(writer, {
@@ -144,7 +144,7 @@ export function deleteChain(name: ChainName): Request {
   return nftRequest(
     NFT_MSG_DELCHAIN,
     0,
-    name.family,
+    name,
     () => `delete ${chainText(name)}`,
     (writer) => chainAttributes.write(writer, { table: name.table, name: name.chain }),
   )

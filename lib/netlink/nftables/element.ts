@@ -54,7 +54,7 @@ function request(message: number, flags: number, name: SetName, verb: string, el
   return nftRequest(
     message,
     flags,
-    name.family,
+    name,
     () => `${verb} ${elements.length === 1 ? 'element' : 'elements'} of ${name.family} ${name.table} ${name.set}`,
     (writer) => {
       messageAttributes.write(writer, {

@@ -36,17 +36,25 @@ export interface TableName {
   readonly table: string
 }
 
-/** A request of the nf_tables subsystem; `write` appends the attributes. */
+export interface NftRequest extends Request {
+  /** What it is about belongs to this table; absent where it is about all of them. */
+  readonly table: TableName | undefined
+}
+
+/** A request of the nf_tables subsystem, about a table, a family or all; `write` appends the attributes. */
 export function nftRequest(
   message: number,
   flags: number,
-  family: TableFamily | undefined,
+  of: TableName | TableFamily | undefined,
   about: () => string,
   write: (writer: Writer) => void,
-): Request {
+): NftRequest {
+  const table = typeof of === 'string' ? undefined : of
+  const family = typeof of === 'string' ? of : of?.family
   return {
     type: (NFNL_SUBSYS_NFTABLES << 8) | message,
     flags,
+    table,
     about,
     write(writer) {
       writeNfgen(writer, family === undefined ? 0 : FAMILIES[family], 0)

@@ -1,7 +1,7 @@
 /** nf_tables of one network namespace: questions, and transactions that happen whole or not at all. */
 
 import { isErrno } from '../../sys/errno.js'
-import type { NetlinkError } from '../error.js'
+import { NetlinkError } from '../error.js'
 import type { Message, Request } from '../message.js'
 import { NETLINK_NETFILTER, NetlinkSocket } from '../socket.js'
 import { type Chain, type ChainName, getChain, listChains, readChain } from './chain.js'
@@ -11,6 +11,7 @@ import {
   batchEnd,
   NFGEN_LENGTH,
   NFT_MSG_GETGEN,
+  type NftRequest,
   nftRequest,
   type TableFamily,
   type TableName,
@@ -21,6 +22,18 @@ import { getTable, readTable, type Table } from './table.js'
 
 /** ERESTART: the ruleset is of another generation than the transaction was made for. */
 const ERESTART = 85
+
+/** A change of a table that another process keeps for itself. */
+export class OwnedTableError extends NetlinkError {
+  constructor(
+    { request, errno }: NetlinkError,
+    readonly table: TableName,
+    /** The process's netlink port. */
+    readonly owner: number,
+  ) {
+    super(request, errno)
+  }
+}
 
 export class Nftables {
   /** Asked for and not used yet. */
@@ -98,7 +111,15 @@ export class Nftables {
     const [failure] = this.socket.transaction(messages, last, echo)
     if (failure === undefined) return true
     if (failure.error.errno === ERESTART) return false
-    throw failure.error
+    throw this.explained(failure.error, messages[failure.index])
+  }
+
+  /** EPERM is the answer to who lacks the capability, and to everyone but its owner where a table has one. */
+  private explained(error: NetlinkError, refused: Request | undefined): NetlinkError {
+    const name = (refused as Partial<NftRequest> | undefined)?.table
+    if (name === undefined || !isErrno(error, 'EPERM')) return error
+    const owner = this.table(name)?.owner
+    return owner === undefined ? error : new OwnedTableError(error, name, owner)
   }
 
   private find<T>(request: Request, read: (message: Message) => T): T | undefined {

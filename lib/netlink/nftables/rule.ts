@@ -58,7 +58,7 @@ export function addRule(chain: ChainName, rule: readonly Expression[], options: 
   return nftRequest(
     NFT_MSG_NEWRULE,
     NLM_F_CREATE | (options.first === true ? 0 : NLM_F_APPEND) | (options.echo === true ? NLM_F_ECHO : 0),
-    chain.family,
+    chain,
     () => `add ${ruleText(chain)}`,
     (writer) =>
       written.write(writer, {
@@ -75,7 +75,7 @@ export function deleteRule(chain: ChainName, handle?: number): Request {
   return nftRequest(
     NFT_MSG_DELRULE,
     0,
-    chain.family,
+    chain,
     () => `delete ${ruleText(chain)}${handle === undefined ? '' : ` handle ${handle}`}`,
     (writer) => written.write(writer, { table: chain.table, chain: chain.chain, handle }),
   )
@@ -86,7 +86,7 @@ export function getRule(chain: ChainName, handle: number): Request {
   return nftRequest(
     NFT_MSG_GETRULE,
     0,
-    chain.family,
+    chain,
     () => `get ${ruleText(chain)}`,
     (writer) => written.write(writer, { table: chain.table, chain: chain.chain, handle }),
   )
@@ -97,7 +97,7 @@ export function listRules(chain: ChainName): Request {
   return nftRequest(
     NFT_MSG_GETRULE,
     0,
-    chain.family,
+    chain,
     () => `list ${ruleText(chain)}`,
     (writer) => written.write(writer, { table: chain.table, chain: chain.chain }),
   )

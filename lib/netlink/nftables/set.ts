@@ -81,7 +81,7 @@ export function addSet(name: SetName, { key, value, intervals = false }: SetSpec
   return nftRequest(
     NFT_MSG_NEWSET,
     NLM_F_CREATE | (shared ? 0 : NLM_F_EXCL),
-    name.family,
+    name,
     () => `create ${setText(name)}`,
     (writer) =>
       setAttributes.write(writer, {
@@ -103,7 +103,7 @@ export function deleteSet(name: SetName): Request {
   return nftRequest(
     NFT_MSG_DELSET,
     0,
-    name.family,
+    name,
     () => `delete ${setText(name)}`,
     (writer) => setAttributes.write(writer, { table: name.table, name: name.set }),
   )
@@ -114,7 +114,7 @@ export function getSet(name: SetName): Request {
   return nftRequest(
     NFT_MSG_GETSET,
     0,
-    name.family,
+    name,
     () => `get ${setText(name)}`,
     (writer) => setAttributes.write(writer, { table: name.table, name: name.set }),
   )

@@ -19,7 +19,11 @@ const tableAttributes = attributes({
   use: [3, u32be],
   handle: [4, u64be],
   comment: [6, comment],
+  owner: [7, u32be],
 })
+
+/** enum nft_table_flags. */
+const NFT_TABLE_F_DORMANT = 1
 
 export interface Table {
   readonly name: string
@@ -28,16 +32,22 @@ export interface Table {
   /** How many chains, sets and maps it holds. */
   readonly use: number
   readonly comment: string
+  /** Its base chains are off: packets pass as if it were not there. */
+  readonly isDormant: boolean
+  /** The netlink port of the process that alone may change it (NFT_TABLE_F_OWNER); undefined where everyone may. */
+  readonly owner: number | undefined
 }
 
 export function readTable({ reader, start, end }: Message): Table {
   const {
     name = '',
+    flags = 0,
     handle = 0,
     use = 0,
     comment: words = '',
+    owner,
   } = tableAttributes.read(reader, start + NFGEN_LENGTH, end)
-  return { name, handle, use, comment: words }
+  return { name, handle, use, comment: words, isDormant: (flags & NFT_TABLE_F_DORMANT) !== 0, owner }
 }
 
 function tableText({ family, table }: TableName): string {
@@ -49,18 +59,18 @@ export function getTable(name: TableName): Request {
   return nftRequest(
     NFT_MSG_GETTABLE,
     0,
-    name.family,
+    name,
     () => `get ${tableText(name)}`,
     (writer) => tableAttributes.write(writer, { name: name.table }),
   )
 }
 
-/** EEXIST where there is one, unless `shared`: then it is taken as it is. */
+/** EEXIST where there is one, unless `shared`: then it is taken as it is, and woken where it is dormant. */
 export function addTable(name: TableName, words?: string, { shared = false } = {}): Request {
   return nftRequest(
     NFT_MSG_NEWTABLE,
     NLM_F_CREATE | (shared ? 0 : NLM_F_EXCL),
-    name.family,
+    name,
     () => `create ${tableText(name)}`,
     (writer) => tableAttributes.write(writer, { name: name.table, flags: 0, comment: words }),
   )
@@ -71,7 +81,7 @@ export function deleteTable(name: TableName): Request {
   return nftRequest(
     NFT_MSG_DELTABLE,
     0,
-    name.family,
+    name,
     () => `delete ${tableText(name)}`,
     (writer) => tableAttributes.write(writer, { name: name.table }),
   )
