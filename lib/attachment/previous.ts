@@ -1,7 +1,7 @@
 /** What a chained plugin learns about its attachment from the plugins before it. */
 
 import { CniError, ErrorCode } from '../cni/error.js'
-import type { Interface, Result } from '../cni/result.js'
+import type { Interface, Ip, Result } from '../cni/result.js'
 import { type Family, type IpAddress, parseAddress } from '../ip/address.js'
 import type { Link } from '../netlink/links/link.js'
 import type { Netlink } from '../netlink/netlink.js'
@@ -17,15 +17,25 @@ export function requirePrevious(plugin: string, prevResult: Result | undefined):
   )
 }
 
-/** All addresses of the container's interface; those that name no interface count. */
-export function containerAddresses({ ips = [], interfaces = [] }: Result, ifName: string): IpAddress[] {
-  return ips
-    .filter(({ interface: at }) => {
-      const entry = at === undefined ? undefined : interfaces[at]
-      return entry === undefined || (entry.name === ifName && (entry.sandbox ?? '') !== '')
-    })
-    .map(({ address }) => parseAddress(address.slice(0, address.indexOf('/'))))
-    .filter((address): address is IpAddress => address !== undefined)
+/** Every address of the result, whatever interface it names. */
+export function everyAddress({ ips = [] }: Result): IpAddress[] {
+  return ips.flatMap(({ address }) => parseAddress(address.slice(0, address.indexOf('/'))) ?? [])
+}
+
+/**
+ * The container's addresses, the surest first: those of the interface `ifName` in a sandbox (or of none that is named),
+ * then of another interface in a sandbox, then of `ifName` where the result leaves the sandbox out.
+ */
+export function containerAddresses(result: Result, ifName: string): IpAddress[] {
+  const { ips = [], interfaces = [] } = result
+  const rankOf = ({ interface: at }: Ip): number => {
+    const entry = at === undefined ? undefined : interfaces[at]
+    if (entry === undefined) return 0
+    const { name, sandbox = '' } = entry
+    return (sandbox === '' ? 2 : 0) + (name === ifName ? 0 : 1)
+  }
+  const own = ips.filter((ip) => rankOf(ip) < 3).sort((a, b) => rankOf(a) - rankOf(b))
+  return everyAddress({ ips: own })
 }
 
 /** The first of a family. */

@@ -12,7 +12,7 @@ import { CT_STATE, compare, counter, type Expression, verdict, xtMatch } from '.
 import type { Nftables } from '../netlink/nftables/nftables.js'
 import { addRule, deleteRule, isRule, type Rule, readRule } from '../netlink/nftables/rule.js'
 import { encodeUtf8 } from '../sys/text.js'
-import { addressIn, isFamily, isState, loadAddress } from './match.js'
+import { addressIn, isDestinationRewritten, isFamily, isState, loadAddress } from './match.js'
 import { type Owner, ownerKey, parseTag, tagOf } from './owner.js'
 import { acceptedAddress, endsInRefusal, matchComment, rulesLeadingTo } from './reference-iptables.js'
 import { settle } from './settle.js'
@@ -27,12 +27,15 @@ const CNI_FORWARD = 'CNI-FORWARD'
 const JUMP_COMMENT = 'CNI firewall plugin rules'
 const ADMIN_COMMENT = 'CNI firewall plugin admin overrides'
 
-/** Forward chains that drop what they do not know, by their policy or by their last rule. Tables of ours have none. */
-export function droppingChains(nft: Nftables): ChainName[] {
+/**
+ * Forward chains that drop what they do not know, by their policy or by their last rule. Tables of ours have none, and
+ * tables named `except` are left out.
+ */
+export function droppingChains(nft: Nftables, except?: string): ChainName[] {
   const found: ChainName[] = []
   for (const family of ['ip', 'ip6', 'inet'] as const) {
     for (const chain of nft.chains(family)) {
-      if (!isForwardChain(chain) || chain.table.startsWith(OUR_TABLES)) continue
+      if (!isForwardChain(chain) || chain.table.startsWith(OUR_TABLES) || chain.table === except) continue
       const name = { family, table: chain.table, chain: chain.name }
       if (chain.base?.policy === 'drop' || (chain.use > 0 && endsInRefusal(nft.rules(name)))) found.push(name)
     }
@@ -44,15 +47,24 @@ function isIptables({ family, table, chain }: ChainName): boolean {
   return family !== 'inet' && table === 'filter' && chain === 'FORWARD'
 }
 
-/** Places accepting rules for the addresses wherever they are needed. Returns where, for the record. */
-export function admit(nft: Nftables, owner: Owner, addresses: readonly IpAddress[], adminChain: string): Placed[] {
+/**
+ * Places accepting rules for the addresses wherever they are needed, but in tables named `except`. Returns where, for the
+ * record.
+ */
+export function admit(
+  nft: Nftables,
+  owner: Owner,
+  addresses: readonly IpAddress[],
+  adminChain: string,
+  except?: string,
+): Placed[] {
   let placed: Placed[] = []
   settle('admit the container', () => {
     placed = []
     const generation = nft.generation()
     const requests: Request[] = []
     const targets: ChainName[] = []
-    for (const chain of droppingChains(nft)) {
+    for (const chain of droppingChains(nft, except)) {
       const own = addresses.filter(
         ({ family }) => chain.family === 'inet' || chain.family === (family === 4 ? 'ip' : 'ip6'),
       )
@@ -60,7 +72,7 @@ export function admit(nft: Nftables, owner: Owner, addresses: readonly IpAddress
       const target = isIptables(chain) ? { ...chain, chain: CNI_FORWARD } : chain
       if (isIptables(chain)) requests.push(...ensureForward(nft, chain, adminChain))
       for (const address of own) {
-        const rules = isIptables(chain) ? iptablesRules(owner, address) : nftRules(chain, address)
+        const rules = rulesFor(chain, owner, address)
         const options = isIptables(chain) ? { echo: true } : { echo: true, first: true, comment: tagOf(owner) }
         for (const rule of rules) {
           requests.push(addRule(target, rule, options))
@@ -107,29 +119,40 @@ function xtComment(comment: string): Expression {
   return xtMatch('comment', 0, info)
 }
 
-/** struct xt_conntrack_mtinfo3 with XT_CONNTRACK_STATE for RELATED,ESTABLISHED (linux/netfilter/xt_conntrack.h). */
-function xtEstablished(): Expression {
+/** XT_CONNTRACK_STATE_ of linux/netfilter/xt_conntrack.h: ESTABLISHED, RELATED, and that the destination was rewritten. */
+const WANTED_STATES = 2 | 4 | 128
+
+/** `-m conntrack --ctstate RELATED,ESTABLISHED,DNAT`: struct xt_conntrack_mtinfo3 with XT_CONNTRACK_STATE. */
+function xtWanted(): Expression {
   const info = new Uint8Array(168)
   const view = new DataView(info.buffer)
   view.setUint16(146, 1, true)
-  view.setUint16(150, 6, true)
+  view.setUint16(150, WANTED_STATES, true)
   return xtMatch('conntrack', 3, info)
 }
 
+function rulesFor(chain: ChainName, owner: Owner, address: IpAddress): Expression[][] {
+  return isIptables(chain) ? iptablesRules(owner, address) : nftRules(chain, address)
+}
+
+/** What the container sends; answers to it, and connections that were translated to it: host ports, services. */
 function iptablesRules(owner: Owner, address: IpAddress): Expression[][] {
   const end = [xtComment(tagOf(owner)), counter(), verdict({ kind: 'accept' })]
   return [
-    [loadAddress(address.family, 'destination'), compare(address.bytes), xtEstablished(), ...end],
+    [loadAddress(address.family, 'destination'), compare(address.bytes), xtWanted(), ...end],
     [loadAddress(address.family, 'source'), compare(address.bytes), ...end],
   ]
 }
 
+/** The same. */
 function nftRules({ family }: ChainName, address: IpAddress): Expression[][] {
   const start = family === 'inet' ? isFamily(address.family) : []
   const end = [counter(), verdict({ kind: 'accept' })]
   const prefix = hostPrefix(address)
+  const isForIt = [...start, ...addressIn('destination', prefix)]
   return [
-    [...start, ...addressIn('destination', prefix), ...isState(CT_STATE.established | CT_STATE.related), ...end],
+    [...isForIt, ...isState(CT_STATE.established | CT_STATE.related), ...end],
+    [...isForIt, ...isDestinationRewritten(), ...end],
     [...start, ...addressIn('source', prefix), ...end],
   ]
 }
@@ -197,18 +220,24 @@ export function dismissReference(nft: Nftables, addresses: readonly IpAddress[])
 }
 
 /** What CHECK finds amiss: chains that drop and do not let the container pass. */
-export function checkAdmission(nft: Nftables, owner: Owner, addresses: readonly IpAddress[]): string[] {
+export function checkAdmission(
+  nft: Nftables,
+  owner: Owner,
+  addresses: readonly IpAddress[],
+  except?: string,
+): string[] {
   const key = ownerKey(owner)
   const found: string[] = []
-  for (const chain of droppingChains(nft)) {
+  for (const chain of droppingChains(nft, except)) {
     const own = addresses.filter(
       ({ family }) => chain.family === 'inet' || chain.family === (family === 4 ? 'ip' : 'ip6'),
     )
     if (own.length === 0) continue
     const target = isIptables(chain) ? { ...chain, chain: CNI_FORWARD } : chain
     const rules = nft.rules(target).filter((rule) => keyOf(rule) === key).length
+    const wanted = own.reduce((count, address) => count + rulesFor(chain, owner, address).length, 0)
     const name = `table ${chain.family} ${chain.table} chain ${chain.chain}`
-    if (rules < own.length * 2) found.push(`${name}, which drops, lacks rules that let the container's traffic pass`)
+    if (rules < wanted) found.push(`${name}, which drops, lacks rules that let the container's traffic pass`)
     else if (isIptables(chain) && rulesLeadingTo(nft.rules(chain), CNI_FORWARD).length === 0) {
       found.push(`${name} does not lead to ${CNI_FORWARD}`)
     }

@@ -1,4 +1,4 @@
-/** Admits the container: firewalld's zone, or rules in the chains that drop; then the ingress policy. */
+/** Admits the container: firewalld's zone, and rules in the other chains that drop; then the ingress policy. */
 
 import type { Attachment, Progress } from '../../lib/attachment/chained.js'
 import { recall } from '../../lib/attachment/recall.js'
@@ -10,7 +10,7 @@ import { hasLegacyTable } from '../../lib/ruleset/legacy-iptables.js'
 import { ownerKey } from '../../lib/ruleset/owner.js'
 import { listReady } from '../../lib/store/record.js'
 import { warn } from '../../lib/sys/log.js'
-import { addSource } from './firewalld.js'
+import { addSource, FIREWALLD_TABLE } from './firewalld.js'
 import { type Admitted, addressesOf, PLUGIN } from './record.js'
 import type { Wanted } from './wanted.js'
 
@@ -25,10 +25,11 @@ export function apply(
     // A call that deletes an earlier holder of an address must see that it is ours, and leave its source.
     progress.announce()
     addSource(zone, addresses)
-  } else {
-    progress.update({ ...planned, placed: admit(nft, owner, addresses, adminChain) })
-    nameLegacy(addresses)
   }
+  // What firewalld accepts, chains of others may still drop.
+  const except = zone === undefined ? undefined : FIREWALLD_TABLE
+  progress.update({ ...planned, placed: admit(nft, owner, addresses, adminChain, except) })
+  nameLegacy(addresses)
   if (bridge === undefined || policy === undefined) return
   const recorded = recall(() => others(stateDir))
   police(nft, { owner, addresses, bridge, policy }, recorded.others)
@@ -47,14 +48,16 @@ function others(stateDir: string): Policed[] {
   })
 }
 
-/** A drop in legacy iptables is out of reach, and a command away. */
+/** A drop in legacy iptables is out of reach, and two commands away. */
 function nameLegacy(addresses: readonly IpAddress[]): void {
   for (const address of addresses) {
     const { family } = address
     if (!hasLegacyTable(family, 'filter')) continue
-    const iptables = `ip${family === 6 ? '6' : ''}tables-legacy`
+    const insert = `ip${family === 6 ? '6' : ''}tables-legacy -I FORWARD`
+    const own = formatAddress(address)
+    const wanted = '-m conntrack --ctstate RELATED,ESTABLISHED,DNAT'
     warn(
-      `legacy iptables is in use, which flatnet does not touch; if its FORWARD drops: ${iptables} -I FORWARD -s ${formatAddress(address)} -j ACCEPT`,
+      `legacy iptables is in use, which flatnet does not touch; if its FORWARD drops: ${insert} -s ${own} -j ACCEPT; ${insert} -d ${own} ${wanted} -j ACCEPT`,
     )
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { call, type Json, REFERENCE_BIN } from '../../lib/testing/cni.js'
 import { type Netns, needs } from '../../lib/testing/netns.js'
-import { node, OUTSIDE } from '../../lib/testing/node.js'
+import { NODE, node, OUTSIDE } from '../../lib/testing/node.js'
 import { ask, isSilent, serve } from '../../lib/testing/peer.js'
 
 const skip = needs('root')
@@ -65,7 +65,7 @@ for (const [what, dropping] of [
     open.attachment.check()
     if (!what.includes('nftables')) {
       const listed = host.run('iptables', '-S', 'CNI-FORWARD')
-      t.match(listed, /-A CNI-FORWARD -d 10\.1\.2\.3\/32 -m conntrack --ctstate RELATED,ESTABLISHED .*-j ACCEPT/)
+      t.match(listed, /-A CNI-FORWARD -d 10\.1\.2\.3\/32 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT .*-j ACCEPT/)
       t.match(listed, /-A CNI-FORWARD -s 10\.1\.2\.3\/32 .*-j ACCEPT/, 'iptables lists it')
       t.match(host.run('ip6tables', '-S', 'CNI-FORWARD'), /-s fd12::3\/128/)
       const [, rule = ''] = listed.match(/-A (CNI-FORWARD -s 10\.1\.2\.3.*)/) ?? []
@@ -79,6 +79,144 @@ for (const [what, dropping] of [
     if (what.includes('nftables chain')) t.equal(ruleset().replaceAll(COUNTED, ''), before.replaceAll(COUNTED, ''))
   })
 }
+
+const PORTMAP = { type: 'portmap', capabilities: { portMappings: true } }
+const FIREWALLS: Readonly<Record<string, (host: Netns) => void>> = {
+  'iptables -P FORWARD DROP': drop,
+  'an nftables chain with policy drop': (host) => host.run('nft', NATIVE),
+  'a REJECT at the end of FORWARD': reject,
+  'chains of one family': (host) =>
+    host.run('nft', `${NATIVE.replaceAll('inet', 'ip')}; ${NATIVE.replaceAll('inet', 'ip6')}`),
+}
+
+for (const [what, dropping] of Object.entries(FIREWALLS)) {
+  t.test(`host ports lead to a container with firewall from outside in spite of ${what}`, { skip }, async (t) => {
+    const { host, outside, pod, ruleset } = node(t)
+    dropping(host)
+    const mapped = (containerId: string, hostPort: number, chained: readonly Json[]) => {
+      const portMappings = (['tcp', 'udp'] as const).map((protocol) => ({ hostPort, containerPort: 80, protocol }))
+      return pod(containerId, chained, { capabilities: { portMappings } })
+    }
+    const pods = [
+      mapped('before', 8001, [FIREWALL, PORTMAP]),
+      mapped('behind', 8002, [PORTMAP, FIREWALL]),
+      mapped('without', 8003, [PORTMAP]),
+    ] as const
+    for (const { attachment } of pods) attachment.add()
+    outside.batch('route add 10.1.2.0/24 via 192.0.2.1', 'route add fd12::/64 via 2001:db8::1')
+    const [before, behind, without] = pods
+    await serve(before.netns, 'before', 80)
+    await serve(behind.netns, 'behind', 80)
+    await serve(without.netns, 'without', 80)
+    for (const family of [4, 6] as const) {
+      for (const protocol of ['tcp', 'udp'] as const) {
+        const seen = `sees ${OUTSIDE[family]}`
+        t.equal(ask(outside, NODE[family], 8001, protocol), `before ${seen}`, `firewall before portmap, ${protocol}`)
+        t.equal(ask(outside, NODE[family], 8002, protocol), `behind ${seen}`, `firewall behind portmap, ${protocol}`)
+      }
+      t.match(ask(before.netns, NODE[family], 8002), /^behind sees/, 'from another container')
+      t.match(ask(before.netns, NODE[family], 8001), /^before sees/, 'from itself')
+      if (dropping === drop) t.ok(isSilent(outside, NODE[family], 8003), 'without firewall it is dropped')
+    }
+    for (const { attachment } of [before, behind]) attachment.check()
+    for (const { attachment } of pods) attachment.del()
+    t.notMatch(ruleset(), /10\.1\.2\.|fd12:/)
+  })
+}
+
+t.test('where host ports lead, ingressPolicy still says who may come', { skip }, async (t) => {
+  for (const policy of ['same-bridge', 'isolated'] as const) {
+    const { host, outside, pod, list } = node(t)
+    drop(host)
+    const firewall = { ...FIREWALL, ingressPolicy: policy }
+    const { ipam, stateDir, ...common } = list
+    const ranges = [[{ subnet: '10.7.7.0/24' }], [{ subnet: 'fd77::/64' }]]
+    const other = {
+      ...{ cniVersion: '1.1.0', name: 'other' },
+      plugins: [
+        { ...common, stateDir, bridge: 'cni1', ipam: { ...ipam, ranges } },
+        { ...firewall, stateDir },
+      ],
+    }
+    const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }]
+    const a = pod('a', [PORTMAP, firewall], { capabilities: { portMappings } })
+    const [beside, stranger] = [pod('beside', [firewall]), pod('stranger', [], { list: other })]
+    for (const { attachment } of [a, beside, stranger]) attachment.add()
+    await serve(a.netns, 'a', 80)
+    const isolated = policy === 'isolated'
+    t.match(ask(outside, NODE[4], 8080), /^a sees/, `${policy}: from outside`)
+    t.match(ask(outside, NODE[6], 8080), /^a sees/, `${policy}: from outside, IPv6`)
+    t.ok(isSilent(stranger.netns, NODE[isolated ? 4 : 6], 8080), `${policy}: not from another bridge`)
+    const fromBeside = isolated ? isSilent(beside.netns, NODE[6], 8080) : ask(beside.netns, NODE[6], 8080)
+    t.ok(fromBeside, `${policy}: from the same bridge`)
+  }
+})
+
+t.test(
+  'every address of prevResult is admitted, whatever its interface is called and wherever it is',
+  { skip },
+  async (t) => {
+    const { host, outside, pod, list, ruleset } = node(t)
+    drop(host)
+    host.run('nft', NATIVE)
+    outside.batch('route add 10.1.2.0/24 via 192.0.2.1', 'route add fd12::/64 via 2001:db8::1')
+    await serve(outside, 'outside', 80)
+    const shapes: Record<string, (result: Json) => Json> = {
+      'no sandbox': (result) => ({
+        ...result,
+        interfaces: result.interfaces.map(({ sandbox: _, ...entry }: Json) => entry),
+      }),
+      'another name': (result) => ({
+        ...result,
+        interfaces: result.interfaces.map((entry: Json) =>
+          entry.sandbox === undefined ? entry : { ...entry, name: 'net7' },
+        ),
+      }),
+      'another name and no sandbox': (result) => ({
+        ...result,
+        interfaces: result.interfaces.map(({ sandbox, ...entry }: Json) =>
+          sandbox === undefined ? entry : { ...entry, name: 'tap0' },
+        ),
+      }),
+      'no interface': ({ interfaces: _, ...result }) => ({
+        ...result,
+        ips: result.ips.map(({ interface: __, ...ip }: Json) => ip),
+      }),
+    }
+    for (const [what, shape] of Object.entries(shapes)) {
+      const { netns, attachment } = pod('a')
+      const prevResult = shape(attachment.add())
+      const config = { cniVersion: '1.1.0', name: 'net', type: 'firewall', stateDir: list.stateDir, prevResult }
+      const run = (command: 'ADD' | 'CHECK' | 'DEL') => call({ command, host, netns, containerId: 'a', config })
+      t.equal(run('ADD').status, 0, what)
+      for (const family of [4, 6] as const) t.match(ask(netns, OUTSIDE[family], 80), /^outside sees/, `${what}: passes`)
+      t.equal(run('CHECK').status, 0)
+      host.run('iptables', '-F', 'CNI-FORWARD')
+      t.match(run('CHECK').json, { code: 100 }, `${what}: CHECK looks for its rules`)
+      t.equal(run('DEL').status, 0)
+      t.notMatch(ruleset(), /10\.1\.2\.|fd12:/, `${what}: DEL removes them`)
+      attachment.del()
+    }
+  },
+)
+
+t.test('a container’s interface without a sandbox is not taken for the bridge under a policy', { skip }, (t) => {
+  const { host, pod, list, ruleset } = node(t)
+  const { netns, attachment } = pod('a')
+  const added = attachment.add()
+  const [bridge, veth, { sandbox: _, ...own }] = added.interfaces
+  const interfaces = [own, bridge, veth]
+  const ips = added.ips.map((ip: Json) => ({ ...ip, interface: 0 }))
+  const prevResult = { ...added, interfaces, ips }
+  const config = { cniVersion: '1.1.0', name: 'net', type: 'firewall', stateDir: list.stateDir, prevResult }
+  const policed = { ...config, ingressPolicy: 'same-bridge' }
+  t.equal(call({ command: 'ADD', host, netns, containerId: 'a', config: policed }).status, 0)
+  t.match(ruleset(), /policed \{[^}]*elements = \{ "cni0" \}/s, 'the node may have an uplink of that name')
+  t.equal(call({ command: 'CHECK', host, netns, containerId: 'a', config: policed }).status, 0)
+  t.equal(call({ command: 'DEL', host, netns, containerId: 'a', config: policed }).status, 0)
+  t.equal(ruleset(), '')
+  t.end()
+})
 
 t.test('rules that were saved and restored in between are found by their comment', { skip }, async (t) => {
   const { host, pod } = node(t)
@@ -289,10 +427,12 @@ t.test('where firewalld runs, it is asked', { skip }, async (t) => {
   const { path, calls } = fakeBus(t)
   const { host, pod, list, ruleset } = node(t)
   drop(host)
+  host.run('nft', NATIVE.replace('mine', 'firewalld'))
   const { netns, attachment } = pod('a')
   const prevResult = attachment.add()
   const config = { cniVersion: '1.1.0', name: 'net', type: 'firewall', prevResult, stateDir: list.stateDir }
-  const before = ruleset()
+  const ofFirewalld = () => host.run('nft', 'list', 'table', 'inet', 'firewalld')
+  const before = ofFirewalld()
   const run = async (command: string, id = 'a', more: Json = {}) => {
     const child = host.start(['bin/firewall'], {
       env: {
@@ -310,7 +450,8 @@ t.test('where firewalld runs, it is asked', { skip }, async (t) => {
     return calls.splice(0)
   }
   t.same(await run('ADD'), ['addSource pods 10.1.2.2/32', 'addSource pods fd12::2/128'])
-  t.equal(ruleset(), before, 'and no chain is touched')
+  t.equal(ofFirewalld(), before, 'its own chains are not touched')
+  t.match(host.run('iptables', '-S', 'CNI-FORWARD'), /-s 10\.1\.2\.2/, 'what others drop passes too')
   t.same(await run('CHECK'), ['querySource pods 10.1.2.2/32', 'querySource pods fd12::2/128'])
   const removed = ['removeSource pods 10.1.2.2/32', 'removeSource pods fd12::2/128']
   t.same(await run('DEL'), removed)
@@ -322,4 +463,5 @@ t.test('where firewalld runs, it is asked', { skip }, async (t) => {
   t.same(await run('DEL'), [], 'sources that are an heir’s by now stay')
   t.same(await run('DEL'), [])
   t.same(await run('DEL', 'heir'), removed)
+  t.notMatch(ruleset(), /10\.1\.2\.2|fd12::2/)
 })

@@ -11,7 +11,7 @@ import t, { type Test } from 'tap'
 import { type Answer, BIN, type Command, environment, type Json } from '../../lib/testing/cni.js'
 import { LONG } from '../../lib/testing/long.js'
 import { type Netns, needs } from '../../lib/testing/netns.js'
-import { node, OUTSIDE } from '../../lib/testing/node.js'
+import { NODE, node, OUTSIDE } from '../../lib/testing/node.js'
 import { ask, isSilent, serve } from '../../lib/testing/peer.js'
 
 const skip = needs('root') || (LONG ? lacking() : 'takes FLATNET_LONG=1')
@@ -95,7 +95,9 @@ async function firewalld(t: Test, host: Netns): Promise<Firewalld> {
 
 t.test('the real firewalld: what its default zone drops passes for a container with firewall', { skip }, async (t) => {
   const { host, outside, pod, list } = node(t, { config: { ipMasq: true } })
-  const [shut, open] = [pod('shut'), pod('open')]
+  const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }]
+  const portmap = { type: 'portmap', capabilities: { portMappings: true } }
+  const [shut, open] = [pod('shut'), pod('open', [portmap], { capabilities: { portMappings } })]
   shut.attachment.add()
   const prevResult = open.attachment.add()
   await serve(outside, 'outside', 80)
@@ -105,6 +107,10 @@ t.test('the real firewalld: what its default zone drops passes for a container w
   const { tell, where } = await firewalld(t, host)
   t.equal(tell('--get-default-zone'), 'drop')
   for (const family of [4, 6] as const) t.ok(isSilent(shut.netns, OUTSIDE[family], 80), `it drops, IPv${family}`)
+  // As where docker runs too.
+  host.run('iptables', '-P', 'FORWARD', 'DROP')
+  host.run('ip6tables', '-P', 'FORWARD', 'DROP')
+  await serve(open.netns, 'open', 80)
 
   const config = { cniVersion: '1.1.0', name: 'net', type: 'firewall', stateDir: list.stateDir, prevResult }
   const run = (command: Command, more: Json = {}): Answer => {
@@ -120,6 +126,7 @@ t.test('the real firewalld: what its default zone drops passes for a container w
   t.same(sources(), ['10.1.2.3/32', 'fd12::3/128'], 'ADD makes its addresses sources of the zone')
   for (const family of [4, 6] as const) {
     t.match(ask(open.netns, OUTSIDE[family], 80), /^outside sees/, `its traffic passes, IPv${family}`)
+    t.match(ask(outside, NODE[family], 8080), /^open sees/, `its host port is reached from outside, IPv${family}`)
     t.ok(isSilent(shut.netns, OUTSIDE[family], 80), `others' does not, IPv${family}`)
   }
   t.equal(run('CHECK').status, 0)

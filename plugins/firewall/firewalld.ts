@@ -11,6 +11,9 @@ import { environment } from '../../lib/sys/process.js'
 const NAME = 'org.fedoraproject.FirewallD1'
 const ZONES = { destination: NAME, path: '/org/fedoraproject/FirewallD1', interface: `${NAME}.zone` } as const
 
+/** Where its own chains are, with nftables as its backend: they let its sources pass, and only it may change them. */
+export const FIREWALLD_TABLE = 'firewalld'
+
 /** Undefined where there is no system bus. */
 function connect(): Bus | undefined {
   const address = environment('DBUS_SYSTEM_BUS_ADDRESS')

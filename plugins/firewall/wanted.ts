@@ -1,6 +1,6 @@
 /** What the configuration and the previous result come to. */
 
-import { containerAddresses, type HostSide, hostInterfaces, hostSide } from '../../lib/attachment/previous.js'
+import { everyAddress, type HostSide, hostInterfaces, hostSide } from '../../lib/attachment/previous.js'
 import { podName } from '../../lib/cni/args.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { AddRequest } from '../../lib/cni/request.js'
@@ -34,7 +34,7 @@ export function wantedAdmission(
   { backend, zone, policy, adminChain }: Settings,
   previous: Result,
 ): Wanted {
-  const addresses = containerAddresses(previous, ifName)
+  const addresses = everyAddress(previous)
   const host = openHost()
   const side = hostSide(host, previous)
   const { end } = side
@@ -50,7 +50,7 @@ export function wantedAdmission(
     planned: {
       addresses: addresses.map(formatAddress),
       ...(byFirewalld ? { zone } : {}),
-      ...(policy === undefined ? {} : { bridge: policedLink(previous, side), policy }),
+      ...(policy === undefined ? {} : { bridge: policedLink(previous, side, ifName), policy }),
       ...extras,
     },
   }
@@ -60,9 +60,10 @@ export function wantedAdmission(
  * The interface of the host that routed packets of the container pass: the first of the result, as the reference has it,
  * or the gateway of its VLAN.
  */
-function policedLink(previous: Result, { gateway }: HostSide): string {
+function policedLink(previous: Result, { gateway }: HostSide, ifName: string): string {
   if (gateway !== undefined) return gateway.name
-  const [first] = hostInterfaces(previous)
+  // Some plugins leave out the sandbox of the container's interface.
+  const [first] = hostInterfaces(previous).filter(({ name }) => name !== ifName)
   if (first !== undefined) return first.name
   throw new CniError(
     ErrorCode.InvalidConfig,

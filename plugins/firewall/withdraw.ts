@@ -1,7 +1,7 @@
 /** Takes back what ADD did for an attachment. */
 
 import type { Attachment } from '../../lib/attachment/chained.js'
-import { containerAddresses } from '../../lib/attachment/previous.js'
+import { everyAddress } from '../../lib/attachment/previous.js'
 import type { DelRequest } from '../../lib/cni/request.js'
 import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
@@ -18,7 +18,7 @@ export function withdraw(nft: Nftables, { key, stateDir }: Attachment, admitted:
   const addresses = addressesOf(admitted)
   const { zone, placed, policy } = admitted
   if (zone !== undefined) dismissSources(zone, addresses, key, stateDir)
-  else dismiss(nft, key, placed)
+  dismiss(nft, key, placed)
   if (policy !== undefined) unpolice(nft, key, addresses)
 }
 
@@ -30,11 +30,11 @@ export function withdrawKey(nft: Nftables, key: string): void {
 
 /** The reference's, or ours whose record is lost. */
 export function withdrawUnrecorded(
-  { config, ifName, prevResult }: DelRequest<FirewallConfig>,
+  { config, prevResult }: DelRequest<FirewallConfig>,
   { key, stateDir }: Attachment,
 ): void {
   if (prevResult === undefined) return
-  const addresses = containerAddresses(prevResult, ifName)
+  const addresses = everyAddress(prevResult)
   withRulesetIfAny((nft) => {
     withdrawKey(nft, key)
     dismissReference(nft, addresses)

@@ -8,6 +8,7 @@ import type { IpAddress } from '../../lib/ip/address.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { type Conditions, conditionsChain } from '../../lib/ruleset/conditions.js'
 import type { Exposed, ExposedFamily } from '../../lib/ruleset/host-ports-table.js'
+import { warn } from '../../lib/sys/log.js'
 import { mappingsFor, type PortmapConfig, type Settings } from './config.js'
 import type { Tools } from './tools.js'
 
@@ -49,7 +50,12 @@ export function wantedPorts(
       ...(chain === undefined ? {} : { conditions: chain }),
     })
   }
-  if (families.length === 0) return undefined
+  if (families.length === 0) {
+    warn(
+      `no host port leads to this container: prevResult has no address of ${ifName} that portMappings are for; put portmap behind the plugin that gives the address`,
+    )
+    return undefined
+  }
   const pod = podName(args)
   const owner = {
     network,
