@@ -122,6 +122,11 @@ export function claim<T>(place: RecordPlace): Claim<T> | undefined {
   }
 }
 
+/** Whether there is a record, legible or not, of whatever call. */
+export function hasRecord(place: RecordPlace): boolean {
+  return stat(pathOf(place)) !== undefined
+}
+
 export interface ListedRecord<T> {
   readonly path: string
   /** The attachment's key; it is in the file's name, so a damaged record has it too. */

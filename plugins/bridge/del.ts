@@ -4,7 +4,7 @@
  */
 
 import { collectFailures } from '../../lib/attachment/failures.js'
-import { removeAttachment } from '../../lib/attachment/removal.js'
+import { type AddHasBegun, removeAttachment } from '../../lib/attachment/removal.js'
 import { findDelegate } from '../../lib/cni/delegate.js'
 import type { DelRequest } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
@@ -15,10 +15,12 @@ import { detach, detachInside } from './detach.js'
 import { removeRules, removeUnrecordedRules } from './ruleset.js'
 
 export function del(request: DelRequest<BridgeConfig>): void {
-  removeAttachment<Attached>(placeOf(request, request), (attached) => remove(request, attached))
+  removeAttachment<Attached>(placeOf(request, request), (attached, addHasBegun) =>
+    remove(request, attached, addHasBegun),
+  )
 }
 
-function remove(request: DelRequest<BridgeConfig>, attached: Attached | undefined): void {
+function remove(request: DelRequest<BridgeConfig>, attached: Attached | undefined, addHasBegun: AddHasBegun): void {
   const { config, network, containerId, ifName, netns } = request
   const key = attachmentKey(network, containerId, ifName)
   const failures = collectFailures()
@@ -34,6 +36,7 @@ function remove(request: DelRequest<BridgeConfig>, attached: Attached | undefine
   const ipam =
     typeof config.ipam?.type === 'string' && config.ipam.type !== '' ? config.ipam.type : (attached?.ipam ?? '')
   // A delegate's error speaks for itself.
-  if (detached && ipam !== '') failures.attempt('', () => findDelegate(ipam, request).run('DEL'))
+  // The lease may be that of a link which such an ADD makes just now; it is undone as a whole when it has ended.
+  if (detached && !addHasBegun() && ipam !== '') failures.attempt('', () => findDelegate(ipam, request).run('DEL'))
   failures.report()
 }

@@ -174,3 +174,35 @@ t.test('GC keeps the lease of an ADD that ends while GC runs', { skip }, async (
   const said = JSON.parse(readFileSync(join(directory, 'stdin'), 'utf8'))
   t.same(said['cni.dev/valid-attachments'], [{ containerID: 'c1', ifname: 'eth0' }], 'and told IPAM to')
 })
+
+t.test('a DEL that an ADD overtakes deletes its link before it frees its lease', { skip: noStrace }, async (t) => {
+  const { host, container } = topology(t)
+  const list = network(t)
+  const attachment = new Attachment(host, list, container)
+  attachment.add()
+  attachment.del()
+  const answers = countOf(t, host, container, list, 'DEL', 'recvfrom')
+  const log = join(t.testdir(), 'overtaken')
+  // It has seen that there is no link, and comes to the lease a while later.
+  const delay = `inject=recvfrom:delay_exit=1500000:when=${answers}`
+  const deleting = host.start(
+    ['strace', '-qq', '-o', log, '-e', 'trace=sendto,recvfrom,unlinkat', '-e', delay, `${BIN}/bridge`],
+    {
+      env: environment({ command: 'DEL', host, netns: container, config: list }),
+    },
+  )
+  const ended = new Promise((done) => deleting.on('close', done))
+  deleting.stdin?.end(JSON.stringify(list))
+  const seen = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(0, -1) : [])
+  const answered = () => seen().filter((line) => line.startsWith('recvfrom')).length
+  await until(() => answered() >= answers - 1)
+  t.equal((await callAsync({ command: 'ADD', host, netns: container, config: list })).status, 0)
+  t.ok(answered() <= answers, 'ADD has ended while DEL is at its last answer')
+  t.equal(await ended, 0)
+  // strace does not always know the number's name.
+  const order = seen().filter((line) => /RTM_DELLINK|nlmsg_type=0x11 |10\.1\.2\./.test(line))
+  t.match(order[0], /^sendto/, order.join('\n'))
+  t.equal(order.filter((line) => line.startsWith('unlinkat')).length, 1, order.join('\n'))
+  t.equal(container.ip('link', 'show').length, 1)
+  t.same(leasesOf(list), [])
+})
