@@ -26,8 +26,8 @@ ports='"type":"portmap","runtimeConfig":{"portMappings":[
   {"hostPort":8080,"containerPort":80,"protocol":"tcp"},{"hostPort":8053,"containerPort":53,"protocol":"udp"}]}'
 limits='"type":"bandwidth","ingressRate":8000000,"ingressBurst":800000,"egressRate":8000000,"egressBurst":800000'
 # The bridge itself is the way to the other node: one less thing to make.
-nodes='"nodes":[{"name":"here","addresses":["10.1.0.1"],"podCIDRs":["10.3.0.0/16"]},
-  {"name":"there","addresses":["10.1.0.99"],"podCIDRs":["10.2.0.0/16"]}]'
+nodes='"nodes":[{"name":"here","addresses":["10.1.0.1"],"podCIDRs":["10.1.0.0/17"]},
+  {"name":"there","addresses":["10.1.200.99"],"podCIDRs":["10.2.0.0/16"]}]'
 
 # call POD CONFIG WITH…
 call() {

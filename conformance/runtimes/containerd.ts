@@ -1,8 +1,10 @@
 /** containerd, from Debian: `ctr run --cni`, and pods as a kubelet asks for them through the CRI socket. */
 
 import { type ChildProcess, spawnSync } from 'node:child_process'
-import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { type Claims, holds, same, sameLines } from './claims.js'
+import { examples, type List, TABLE } from './examples.js'
 import { IMAGE, makeImage } from './image.js'
 import { attempt, fetchFrom, leases, NODE, NODE_ADDRESS, OUTSIDE, pings, run, snapshot, start, until } from './lab.js'
 import { type PluginSet, PROGRAMS, podNetwork } from './plugin-sets.js'
@@ -176,8 +178,32 @@ export function containerd(set: PluginSet, { claim }: Claims): void {
     }
     sameLines(snapshot(), start)
   })
+  if (set.name === 'flatnet') {
+    const named = 'the network is taken, and its pod answers'
+    for (const { place, list } of shownNetworks()) claim(`${place}: ${named}`, () => tryExample(list))
+  }
   stopDaemon(daemon)
   spawnSync('find', ['/sys/fs/cgroup', '-depth', '-type', 'd', '-path', `*/${GROUP}*`, '-exec', 'rmdir', '{}', '+'])
+}
+
+/** What the documents show, but for loopback, which is not a pod's network. */
+function shownNetworks() {
+  return examples().filter(({ list }) => list.plugins[0]?.['type'] !== 'loopback')
+}
+
+/** As a newcomer does: the list into its directory, the table of nodes where the list looks for it; then a pod. */
+function tryExample(list: List): void {
+  mkdirSync(dirname(TABLE.installed), { recursive: true })
+  copyFileSync(TABLE.shown, TABLE.installed)
+  attempt(NODE, ['ip', 'address', 'add', TABLE.address, 'dev', 'uplink'])
+  attempt(NODE, ['ip', 'link', 'delete', 'cni0'])
+  writeFileSync('/etc/cni/net.d/10-podnet.conflist', JSON.stringify(list))
+  const isTaken = () => cri('ready')[0]?.error === undefined
+  holds(until(isTaken), cri('ready')[0]?.error ?? '')
+  const [pod] = runPods({ name: 'example' })
+  if (pod === undefined) return
+  holds(pings(NODE, pod.ips[0] ?? ''), `no answer from ${pod.ips[0]}`)
+  removePods([pod])
 }
 
 const SLEEP = ['/bin/sleep', '1000']

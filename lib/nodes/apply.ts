@@ -1,35 +1,38 @@
 /**
- * Makes the kernel what the table says. Whatever one peer's entries meet, the others' are applied; what
- * was refused is told by peer.
+ * Makes the kernel what the table says. Whatever one peer's entries meet, the others' are applied; what could not be
+ * served is listed by peer.
  */
 
 import { formatAddress } from '../ip/address.js'
+import { formatPrefix } from '../ip/prefix.js'
+import type { Link } from '../netlink/links/link.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { TABLE_MAIN } from '../netlink/routes.js'
 import { monotonic } from '../sys/clock.js'
 import { isErrno } from '../sys/errno.js'
-import { linkLooks, weigh } from './confirm.js'
+import { describeChange, requestFor } from './changes.js'
 import type { Desired, Refusal } from './desired.js'
-import { ensureDevice, isDeviceOf } from './device.js'
-import { type Change, difference } from './difference.js'
-import { applyExclusion } from './exclusion.js'
-import { readFacts } from './facts.js'
-import { keysOf, ownership, readHistory, readPresent, wish } from './plan.js'
-import { describeChange, requestFor } from './requests.js'
+import { ensureDevice, isDeviceOf, setTxChecksum } from './device.js'
+import { type Change, difference } from './diff.js'
+import { applyExclusion } from './exclusions.js'
+import { familiesOf, type Settings } from './model.js'
+import { type Facts, linkLooks, readFacts, readPresent, weigh } from './observe.js'
+import { planFor } from './plan.js'
 import { openFilters } from './return-path.js'
-import type { Settings } from './settings.js'
-import type { LoadedTable, TableSource } from './source.js'
+import type { LoadedTable } from './source.js'
 import {
   type Applied,
+  appliedOf,
   forget,
   type Here,
+  ownership,
+  readHistory,
   type Stamp,
   stateDirectory,
   writeApplied,
   writePeers,
   writeStamp,
-} from './state.js'
-import { setTxChecksum } from './tx-checksum.js'
+} from './stamp.js'
 
 export interface Application {
   readonly desired: Desired
@@ -42,71 +45,108 @@ export interface Application {
 /** Milliseconds until peers that the kernel refused are tried again without anything having changed. */
 const RETRY = 10_000
 
+/** Of what could not be served a line names so many. */
+const NAMED = 3
+
+/** What is applied: a table, with the settings and in the place where it holds. */
+export interface Work {
+  readonly table: LoadedTable
+  readonly settings: Settings
+  /** Whose pointers errors have. */
+  readonly place: string
+  readonly here: Here
+  /** The settings as text. */
+  readonly key: string
+}
+
 /** Applies the difference and stamps it. The caller holds the network's lock. Throws what concerns the whole node. */
-export function applyTable(
-  netlink: Netlink,
-  table: LoadedTable,
-  settings: Settings,
-  source: TableSource,
-  here: Here,
-  key: string,
-): Application {
+export function applyTable(netlink: Netlink, work: Work): Application {
+  const { table, settings, place, here } = work
   const directory = stateDirectory(settings)
-  let facts = readFacts(netlink)
-  const desired = wish(table.nodes, facts, settings, source)
+  const before = readFacts(netlink)
+  const desired = planFor(table.nodes, before, settings, place)
   const history = readHistory(settings, here)
-  const changes: string[] = []
-
-  const wanted = desired.device
-  const device = wanted === undefined ? undefined : ensureDevice(netlink, settings.network, wanted, facts.links)
-  if (wanted !== undefined && device !== undefined) {
-    changes.push(...device.did)
-    if (device.created || wanted.txChecksum !== 'auto') {
-      changes.push(...setTxChecksum(device.index, wanted, facts, desired.uplinks))
-    }
-  } else {
-    for (const link of facts.links) {
-      if (!isDeviceOf(settings.network, link)) continue
-      netlink.links.delete(link.index)
-      changes.push(`- link ${link.name} (the network has no tunnel now)`)
-    }
-  }
+  const device = applyDevice(netlink, settings, desired, before)
   // A link that went or changed its hardware address took entries along.
-  if (changes.length > 0)
-    facts = { ...facts, links: netlink.links.list(), routes: netlink.routes.list({ table: TABLE_MAIN }) }
+  const facts = device.changes.length === 0 ? before : again(netlink, before)
 
-  const own = ownership(history, device?.index, desired.device)
+  const own = ownership(history, device.index, desired.device)
   const found = difference(desired, readPresent(netlink, facts, own), own)
-  const names = new Map(facts.links.map(({ index, name }) => [index, name]))
-  const linkName = (index: number) => names.get(index) ?? `if${index}`
-  const deviceName = desired.device?.name ?? ''
   remember(directory, here, settings, desired, history.own)
-  const failures = netlink.batch(found.changes.map((change) => requestFor(change, device?.index ?? 0)))
-  const failed = new Set<Change>()
-  const refused: Refusal[] = [...desired.refused, ...found.conflicts]
-  let refusals = found.conflicts.length
-  for (const { index, error } of failures) {
-    const change = found.changes[index] as Change
-    failed.add(change)
-    if (change.action === 'remove' && isErrno(error, 'ESRCH', 'ENOENT', 'EADDRNOTAVAIL', 'ENODEV')) continue
-    refusals++
-    refused.push({ node: change.node, reason: `${describeChange(change, deviceName, linkName)}: ${error.message}` })
-  }
-  for (const change of found.changes)
-    if (!failed.has(change)) changes.push(describeChange(change, deviceName, linkName))
-  changes.push(...openFilters(desired.entrances.map(linkName)))
-
+  const done = commit(netlink, found.changes, device.index ?? 0, desired.device?.name ?? '', namesOf(facts.links))
+  const filters = openFilters(desired.entrances.map(namesOf(facts.links)))
   settle(directory, here, settings, desired, history.own)
   const excluded = applyExclusion(settings, table.nodes)
-  changes.push(...excluded.changes)
+
+  const refused = [...desired.refused, ...found.conflicts, ...done.refused]
+  const mayPass = found.conflicts.length + done.refused.length > 0
   const stamp: Stamp = {
-    ...stampOf(netlink, table, desired, device?.index ?? 0, key),
-    retryAt: refusals > 0 ? monotonic() + RETRY : undefined,
+    ...stampOf(netlink, work, desired, device.index ?? 0),
+    retryAt: mayPass ? monotonic() + RETRY : undefined,
+    trouble: troubleOf(refused),
     masquerade: excluded.stamp,
   }
   writePeers(directory, samplesOf(desired))
   writeStamp(directory, here, stamp)
-  return { desired, changes, refused, stamp }
+  return { desired, changes: [...device.changes, ...done.changes, ...filters, ...excluded.changes], refused, stamp }
+}
+
+/** What could not be served, in one line; undefined where all was. */
+export function troubleOf(refused: readonly Refusal[]): string | undefined {
+  if (refused.length === 0) return undefined
+  const more = refused.length - NAMED
+  const named = refused.slice(0, NAMED).map(({ reason }) => reason)
+  return `${named.join('; ')}${more > 0 ? `; and ${more} more, which flatnet sync names` : ''}`
+}
+
+interface AppliedDevice {
+  /** Of the tunnel's link; undefined without one. */
+  readonly index: number | undefined
+  readonly changes: readonly string[]
+}
+
+/** Makes the tunnel's link what it should be, or removes it where there should be none. */
+function applyDevice(netlink: Netlink, { network }: Settings, desired: Desired, facts: Facts): AppliedDevice {
+  const wanted = desired.device
+  if (wanted === undefined) {
+    const stale = facts.links.filter((link) => isDeviceOf(network, link))
+    for (const { index } of stale) netlink.links.delete(index)
+    return { index: undefined, changes: stale.map(({ name }) => `- link ${name} (the network has no tunnel now)`) }
+  }
+  const { index, did, created } = ensureDevice(netlink, network, wanted, facts.links)
+  if (!created && wanted.txChecksum === 'auto') return { index, changes: did }
+  const uplinks = facts.links.filter((link) => desired.uplinks.includes(link.index))
+  return { index, changes: [...did, ...setTxChecksum(index, wanted, uplinks)] }
+}
+
+function again(netlink: Netlink, facts: Facts): Facts {
+  return { ...facts, links: netlink.links.list(), routes: netlink.routes.list({ table: TABLE_MAIN }) }
+}
+
+function namesOf(links: readonly Link[]): (index: number) => string {
+  const names = new Map(links.map(({ index, name }) => [index, name]))
+  return (index) => names.get(index) ?? `if${index}`
+}
+
+/** Sends all changes; what was done, and what the kernel refused. What was to go and is gone is neither. */
+function commit(
+  netlink: Netlink,
+  changes: readonly Change[],
+  device: number,
+  deviceName: string,
+  linkName: (index: number) => string,
+): { readonly changes: string[]; readonly refused: Refusal[] } {
+  const failures = netlink.batch(changes.map((change) => requestFor(change, device)))
+  const failed = new Set<Change>()
+  const refused: Refusal[] = []
+  for (const { index, error } of failures) {
+    const change = changes[index] as Change
+    failed.add(change)
+    if (change.action === 'remove' && isErrno(error, 'ESRCH', 'ENOENT', 'EADDRNOTAVAIL', 'ENODEV')) continue
+    refused.push({ node: change.node, reason: `${describeChange(change, deviceName, linkName)}: ${error.message}` })
+  }
+  const done = changes.filter((change) => !failed.has(change))
+  return { changes: done.map((change) => describeChange(change, deviceName, linkName)), refused }
 }
 
 /** Before the first change: what was ours and what will be, so that whatever a kill leaves behind has an owner. */
@@ -135,32 +175,29 @@ function settle(directory: string, here: Here, settings: Settings, desired: Desi
   for (const { mode } of before) if (mode !== settings.mode) forget(stateDirectory({ ...settings, mode }))
 }
 
-function appliedOf({ network, mode }: Settings, desired: Desired): Applied {
-  return { network, mode, routes: keysOf(desired), tables: [...new Set(desired.rules.map(({ table }) => table))] }
-}
-
 function stampOf(
   netlink: Netlink,
-  { mark }: LoadedTable,
+  { table, key }: Work,
   desired: Desired,
   device: number,
-  settings: string,
-): Omit<Stamp, 'retryAt' | 'masquerade'> {
-  const families = ([4, 6] as const).filter((family) =>
-    desired.self.podCIDRs.some(({ address }) => address.family === family),
-  )
+): Omit<Stamp, 'retryAt' | 'trouble' | 'masquerade'> {
+  const { self } = desired
+  const families = familiesOf(self)
   const watched = [...desired.uplinks, ...(device === 0 ? [] : [device])]
   // A peer out of reach may come into reach by any new address.
   if (desired.refused.length > 0) watched.push(0)
   return {
-    settings,
-    table: mark,
+    settings: key,
+    table: table.mark,
+    file: table.file,
     links: watched.map((index) => [index, linkLooks(netlink, index)] as const),
     weight: weigh(netlink, families, device !== 0),
     device,
     peers: desired.neighbours.length,
     podMtu: desired.podMtu,
     families,
+    node: self.name,
+    podCIDRs: self.podCIDRs.map(formatPrefix),
   }
 }
 

@@ -1,16 +1,18 @@
 /** The tunnel's link: made complete, changed in place where the kernel can, made anew only where it must be. */
 
-import { CniError, ErrorCode } from '../cni/error.js'
 import { formatAddress, isLinkLocal } from '../ip/address.js'
-import { formatPrefix, type Prefix } from '../ip/prefix.js'
+import { formatPrefix } from '../ip/prefix.js'
+import { changeFeature } from '../netlink/features.js'
 import type { Link } from '../netlink/links/link.js'
 import type { LinkChange } from '../netlink/links/requests.js'
 import type { VxlanData } from '../netlink/links/vxlan.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { isErrno } from '../sys/errno.js'
+import { warn } from '../sys/log.js'
 import { shortHash } from '../sys/text.js'
 import { preferSysctl } from '../sysctl/sysctl.js'
-import type { DesiredDevice } from './desired.js'
+import type { DesiredAddress, DesiredDevice } from './desired.js'
+import { NodesError } from './error.js'
 
 /** 16 hex digits, then words: what every link of ours carries. */
 export function deviceAlias(network: string): string {
@@ -97,17 +99,23 @@ function fixedDifferences(wanted: DesiredDevice, data: VxlanData): string[] {
   return found
 }
 
-/** Addresses of the tunnel's link to add and to remove. */
+/** Addresses of the tunnel's link to add and to remove; one whose scope is wrong is both. */
 export function addressSteps(
-  wanted: readonly Prefix[],
-  present: readonly Prefix[],
-): { add: Prefix[]; remove: Prefix[] } {
-  const texts = (list: readonly Prefix[]) => new Set(list.map(formatPrefix))
+  wanted: readonly DesiredAddress[],
+  present: readonly DesiredAddress[],
+): { add: DesiredAddress[]; remove: DesiredAddress[] } {
+  const texts = (list: readonly DesiredAddress[]) => new Set(list.map(describeAddress))
   const [should, is] = [texts(wanted), texts(present)]
   return {
-    add: wanted.filter((prefix) => !is.has(formatPrefix(prefix))),
-    remove: present.filter((prefix) => !should.has(formatPrefix(prefix)) && !isLinkLocal(prefix.address)),
+    add: wanted.filter((address) => !is.has(describeAddress(address))),
+    remove: present.filter((address) => !should.has(describeAddress(address)) && !isLinkLocal(address.prefix.address)),
   }
+}
+
+/** As `ip addr` writes it; IPv6 addresses have no scope of their own. */
+export function describeAddress({ prefix, scope }: DesiredAddress): string {
+  const text = formatPrefix(prefix)
+  return prefix.address.family === 6 || scope === 'universe' ? text : `${text} scope ${scope}`
 }
 
 export interface EnsuredDevice {
@@ -148,18 +156,47 @@ export function ensureDevice(
     netlink.links.change(index, step.change)
     did.push(`~ link ${wanted.name} (${step.why})`)
   }
-  const present = create ? [] : netlink.addresses.list(index).map(({ prefix }) => prefix)
-  const { add, remove } = addressSteps(wanted.addresses, present)
-  if (add.some(({ address }) => address.family === 6)) preferSysctl(`net/ipv6/conf/${wanted.name}/disable_ipv6`, '0')
-  for (const prefix of add) {
-    netlink.addresses.add(index, { prefix, noDad: prefix.address.family === 6 })
-    did.push(`+ address ${formatPrefix(prefix)} dev ${wanted.name}`)
-  }
-  for (const prefix of remove) {
-    netlink.addresses.remove(index, prefix)
-    did.push(`- address ${formatPrefix(prefix)} dev ${wanted.name}`)
-  }
+  const present = create ? [] : netlink.addresses.list(index)
+  did.push(...ensureAddresses(netlink, index, wanted, present))
   return { index, did, created: create }
+}
+
+function ensureAddresses(
+  netlink: Netlink,
+  index: number,
+  { name, addresses }: DesiredDevice,
+  present: readonly DesiredAddress[],
+): string[] {
+  const { add, remove } = addressSteps(addresses, present)
+  const did: string[] = []
+  if (add.some(({ prefix }) => prefix.address.family === 6)) preferSysctl(`net/ipv6/conf/${name}/disable_ipv6`, '0')
+  for (const address of add) {
+    const { prefix } = address
+    const same = remove.find((stale) => formatPrefix(stale.prefix) === formatPrefix(prefix))
+    if (same !== undefined) replaceAddress(netlink, index, address)
+    else netlink.addresses.add(index, { ...address, noDad: prefix.address.family === 6 })
+    did.push(`${same === undefined ? '+' : '~'} address ${describeAddress(address)} dev ${name}`)
+  }
+  const kept = new Set(add.map(({ prefix }) => formatPrefix(prefix)))
+  for (const { prefix } of remove) {
+    if (kept.has(formatPrefix(prefix))) continue
+    netlink.addresses.remove(index, prefix)
+    did.push(`- address ${formatPrefix(prefix)} dev ${name}`)
+  }
+  return did
+}
+
+/**
+ * The scope of an address cannot be changed. With its last IPv4 address a link loses its IPv4 routes and neighbours, so
+ * that another stands in for it meanwhile: the same with a shorter prefix, and without a route for that.
+ */
+function replaceAddress(netlink: Netlink, index: number, address: DesiredAddress): void {
+  const { prefix } = address
+  const standIn = { address: prefix.address, length: prefix.length - 1 }
+  netlink.addresses.add(index, { prefix: standIn, scope: 'link', noPrefixRoute: true })
+  netlink.addresses.remove(index, prefix)
+  netlink.addresses.add(index, address)
+  netlink.addresses.remove(index, standIn)
 }
 
 function createDevice(netlink: Netlink, network: string, wanted: DesiredDevice, did: string[]): number {
@@ -189,8 +226,8 @@ function createDevice(netlink: Netlink, network: string, wanted: DesiredDevice, 
 /** Who is in the way, where the kernel does not say. */
 function explain(error: unknown, wanted: DesiredDevice, netlink: Netlink): unknown {
   if (isErrno(error, 'EOPNOTSUPP', 'EAFNOSUPPORT')) {
-    return new CniError(
-      ErrorCode.NotAvailable,
+    return new NodesError(
+      'unavailable',
       `the kernel cannot make a VXLAN: ${(error as Error).message}`,
       'modprobe vxlan',
     )
@@ -214,27 +251,54 @@ export function findRival(
   })
 }
 
-export function rivalError(rival: Link, { name, vni, port }: Pick<DesiredDevice, 'name' | 'vni' | 'port'>): CniError {
+export function rivalError(rival: Link, { name, vni, port }: Pick<DesiredDevice, 'name' | 'vni' | 'port'>): NodesError {
   const data = vxlanOf(rival)
   const external = data?.collectMetadata === true || data?.groupPolicy === true
   const why = external
     ? `is a VXLAN with other flags on UDP port ${port}`
     : `has VNI ${vni} on UDP port ${port} already`
   const owner = networkOfDevice(rival)
-  return new CniError(
-    ErrorCode.NotAvailable,
+  return new NodesError(
+    'unavailable',
     `cannot make ${name}: ${rival.name} ${why}${owner === undefined ? '' : ` (network ${owner})`}`,
     external
-      ? `set another "port", or remove it: ip link del ${rival.name}`
-      : `set another "vni" or "port", or, if nobody needs it: ip link del ${rival.name}`,
+      ? 'set another "port"; who made it: ip -d link show type vxlan'
+      : 'set another "vni" or "port"; its own program removes it where it is not needed: ip -d link show type vxlan',
   )
 }
 
-function notOurs(link: Link, { name }: DesiredDevice): CniError {
+function notOurs(link: Link, { name }: DesiredDevice): NodesError {
   const owner = networkOfDevice(link)
-  return new CniError(
-    ErrorCode.InvalidConfig,
+  return new NodesError(
+    'invalid',
     `cannot use "${name}" as a tunnel: it ${owner === undefined ? `is a ${link.kind ?? 'link'} of someone else` : `belongs to network ${owner}`}`,
     'give this network another "device" (and another "vni")',
   )
+}
+
+/** Of `ethtool -k`. */
+const FEATURE = 'tx-checksum-ip-generic'
+
+/** Hardware address prefixes of VMware's virtual cards (IEEE registry). */
+const VMWARE = ['00:50:56', '00:0c:29', '00:05:69']
+
+/**
+ * Sets who computes the checksums of packets in the tunnel, its link's offload or the kernel before it; of no other link.
+ * Some hypervisors' virtual network cards mangle what they offload inside VXLAN, and then everything but ping dies:
+ * `auto` turns it off where an uplink is a VMware card, and else leaves a link as the kernel makes it. What was changed,
+ * as a line.
+ */
+export function setTxChecksum(index: number, device: DesiredDevice, uplinks: readonly Link[]): string[] {
+  const { txChecksum: wanted, name } = device
+  const suspect = uplinks.find(({ mac }) => VMWARE.includes(mac.slice(0, 8)))
+  if (wanted === 'auto' && suspect === undefined) return []
+  const on = wanted === 'on'
+  try {
+    if (!changeFeature(index, FEATURE, on)) return []
+  } catch (error) {
+    warn(`cannot turn ${FEATURE} of ${name} ${on ? 'on' : 'off'}: ${(error as Error).message}`)
+    return []
+  }
+  const why = wanted === 'auto' ? `${suspect?.name} is a VMware card` : `"txChecksum" is "${wanted}"`
+  return [`~ link ${name} ${FEATURE} ${on ? 'on' : 'off'} (${why})`]
 }

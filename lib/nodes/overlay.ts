@@ -1,29 +1,25 @@
 /** The part of the desired state that is the tunnel: its link, and what leads the peers' packets through it. */
 
-import { CniError, ErrorCode } from '../cni/error.js'
-import { type Family, formatAddress, type IpAddress } from '../ip/address.js'
+import type { Family, IpAddress } from '../ip/address.js'
 import { hostPrefix } from '../ip/prefix.js'
 import { MAPPED } from '../ruleset/mapped-mark.js'
 import {
   type Desired,
+  type DesiredAddress,
   type DesiredFdb,
   type DesiredNeighbour,
-  type DesiredRoute,
+  type Found,
+  LEAST_IPV6_MTU,
   mainRoute,
-  type Refusal,
 } from './desired.js'
-import type { Facts, Path } from './facts.js'
+import { NodesError } from './error.js'
+import { localAddress } from './fit.js'
 import { RULE_PRIORITY, TABLE_BASE } from './identity.js'
-import { localAddress } from './self.js'
-import type { OverlaySettings } from './settings.js'
-import { endpointOf, type Node, podCIDRsOf } from './table.js'
-import { type Digest, vtepMac } from './vtep-mac.js'
+import { type Digest, derivedMac, endpointOf, type Node, type OverlaySettings, podCIDRsOf, vtepMac } from './model.js'
+import { type Facts, homeOf, type Path, type PathFinder } from './observe.js'
 
 /** Outer Ethernet is the link's own; IP, UDP, VXLAN and inner Ethernet are not: 20 or 40, 8, 8, 14 bytes. */
 const OVERHEAD: Record<Family, number> = { 4: 50, 6: 70 }
-
-/** Least MTU of an IPv6 link (RFC 8200 section 5). */
-const LEAST_IPV6_MTU = 1280
 
 /** A peer without a plain route, and the families that lack it. */
 export interface Remaining {
@@ -31,33 +27,28 @@ export interface Remaining {
   readonly families: readonly Family[]
 }
 
-/** What was found so far; it is added to. */
-interface Found {
-  readonly self: Node
-  readonly routes: DesiredRoute[]
-  readonly refused: Refusal[]
-  readonly uplinks: Set<number>
-}
-
 interface Surroundings {
+  /** The whole table, and those of it that have pods. */
+  readonly nodes: readonly Node[]
+  readonly members: readonly Node[]
   readonly facts: Facts
-  readonly pathTo: (to: IpAddress) => Path | undefined
+  readonly pathTo: PathFinder
   readonly digest: Digest
   /** Pods of these families live here. */
   readonly families: readonly Family[]
 }
 
-/** Completes the state with the tunnel. Throws code 7 where there can be none. */
+/** Completes the state with the tunnel. Throws `invalid` where there can be none. */
 export function withOverlay(
   found: Found,
   settings: OverlaySettings,
-  nodes: readonly Node[],
   remaining: readonly Remaining[],
-  { facts, pathTo, digest, families }: Surroundings,
-): Desired {
-  const { self, routes, refused, uplinks } = found
+  surroundings: Surroundings,
+): Omit<Desired, 'waiting'> {
+  const { nodes, members, facts, pathTo, digest, families } = surroundings
+  const { self, routes, refused, uplinks, hops } = found
   const { vni, port, device: name, txChecksum } = settings
-  const macs = distinctMacs(nodes, digest)
+  const macs = new Map(members.map((node) => [node, vtepMac(node, digest)]))
   const underlay = underlayFamily(nodes, self)
   const table = TABLE_BASE + vni
   const neighbours: DesiredNeighbour[] = []
@@ -81,7 +72,8 @@ export function withOverlay(
   const home = local === undefined ? undefined : homeOf(local, facts)
   if (home !== undefined) uplinks.add(home.link as number)
   if (home !== undefined && paths.length === 0) paths.push(home)
-  const mtu = tunnelMtu(settings.mtu, self, underlay, paths)
+  const room = roomInside(underlay, paths)
+  const mtu = Math.min(settings.mtu ?? room, self.mtu ?? 65535)
   if (families.includes(6) && mtu < LEAST_IPV6_MTU) throw tooSmall(mtu, settings.mtu, paths)
 
   const entrances = new Set<number>()
@@ -102,7 +94,7 @@ export function withOverlay(
       }
     }
   }
-  const addresses = families.map((family) => hostPrefix(endpointOf(self, family) as IpAddress))
+  const addresses = endpointAddresses(self, through, surroundings)
   const mac = macs.get(self) as string
   return {
     self,
@@ -112,18 +104,41 @@ export function withOverlay(
     neighbours,
     fdb,
     rules: self.podCIDRs.map((from) => ({ from, unlessMark: MAPPED, table, priority: RULE_PRIORITY })),
-    podMtu: mtu,
+    podMtu: podMtu([mtu, room, ...hops.map((hop) => hop.mtu)], families),
     uplinks: [...uplinks],
     entrances: [...entrances],
   }
 }
 
-/** The link that has an address of this machine. */
-function homeOf(address: IpAddress, { addresses, links }: Facts): Path | undefined {
-  const text = formatAddress(address)
-  const index = addresses.find(({ prefix }) => formatAddress(prefix.address) === text)?.linkIndex
-  const link = links.find((candidate) => candidate.index === index)
-  return link === undefined ? undefined : { link: link.index, direct: true, mtu: link.mtu }
+/**
+ * The addresses of the tunnel's link: the endpoint's of each family, and of IPv4 the node's own. Of a link that a packet
+ * of the node's leaves by, the kernel takes the first global address as its source (inet_select_addr): for the node's own
+ * packets to pods elsewhere, and for what kube-proxy masquerades on their way there. With the endpoint's address of scope
+ * link that is the node's own, so that pods see it, as with host-gw. Without one here it would be the first that any link
+ * of the machine has, and one that came later could take its place, to which answers would not find back.
+ *
+ * The endpoint's stays the source where a peer runs flannel, which answers our own address beside the tunnel, and of
+ * IPv6, whose addresses have no scope to set: there the kernel prefers the one most like the destination (RFC 6724).
+ */
+function endpointAddresses(
+  self: Node,
+  through: readonly Remaining[],
+  { facts, digest, families }: Surroundings,
+): DesiredAddress[] {
+  const own = families.includes(4) ? localAddress(self, facts, 4) : undefined
+  const isFlannel = ({ peer }: Remaining) => vtepMac(peer, digest) !== derivedMac(peer, digest)
+  const borrowed = own === undefined || through.some(isFlannel) ? undefined : own
+  const endpoints = families.map((family): DesiredAddress => {
+    const scope = family === 4 && borrowed !== undefined ? 'link' : 'universe'
+    return { prefix: hostPrefix(endpointOf(self, family) as IpAddress), scope }
+  })
+  return borrowed === undefined ? endpoints : [{ prefix: hostPrefix(borrowed), scope: 'universe' }, ...endpoints]
+}
+
+/** What a pod may send: no more than any way takes, and no less than IPv6 needs. */
+function podMtu(limits: readonly number[], families: readonly Family[]): number {
+  const least = Math.min(...limits)
+  return families.includes(6) ? Math.max(least, LEAST_IPV6_MTU) : least
 }
 
 /**
@@ -140,36 +155,17 @@ function has(node: Node, family: Family): boolean {
   return node.addresses.some((address) => address.family === family)
 }
 
-/** Every endpoint's hardware address. Throws code 7 for two of the same: the kernel could not tell them apart. */
-function distinctMacs(nodes: readonly Node[], digest: Digest): Map<Node, string> {
-  const macs = new Map<Node, string>()
-  const owners = new Map<string, Node>()
-  for (const node of nodes) {
-    const mac = vtepMac(node, digest)
-    const twin = owners.get(mac)
-    if (twin !== undefined) {
-      throw new CniError(
-        ErrorCode.InvalidConfig,
-        `invalid table of nodes: "/nodes/${nodes.indexOf(node)}/vtepMAC" of "${node.name}" is ${mac}, which "${twin.name}" has too`,
-        'every tunnel endpoint needs a hardware address of its own: set "vtepMAC" of one of them',
-      )
-    }
-    owners.set(mac, node)
-    macs.set(node, mac)
-  }
-  return macs
+/** The largest packet that fits into the tunnel on all its ways. */
+function roomInside(underlay: Family, paths: readonly Path[]): number {
+  const least = paths.reduce((n, { mtu }) => Math.min(n, mtu), paths.length === 0 ? 1500 : 65535)
+  return least - OVERHEAD[underlay]
 }
 
-function tunnelMtu(wanted: number | undefined, self: Node, underlay: Family, paths: readonly Path[]): number {
-  const path = paths.reduce((least, { mtu }) => Math.min(least, mtu), paths.length === 0 ? 1500 : 65535)
-  return Math.min(wanted ?? path - OVERHEAD[underlay], self.mtu ?? 65535)
-}
-
-function tooSmall(mtu: number, wanted: number | undefined, paths: readonly Path[]): CniError {
+function tooSmall(mtu: number, wanted: number | undefined, paths: readonly Path[]): NodesError {
   const least = paths.reduce((n, path) => Math.min(n, path.mtu), 65535)
   const cause = wanted === undefined ? `the way to the other nodes takes packets of ${least} bytes` : '"mtu" says so'
-  return new CniError(
-    ErrorCode.InvalidConfig,
+  return new NodesError(
+    'invalid',
     `IPv6 pods need an MTU of ${LEAST_IPV6_MTU} at least, and the tunnel has ${mtu}`,
     `${cause}; raise it, or take the IPv6 pod CIDRs out of the table`,
   )

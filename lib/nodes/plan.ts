@@ -1,68 +1,67 @@
 /** The table against the kernel: everything an application does and a CHECK reports, before anything is done. */
 
 import { formatPrefix } from '../ip/prefix.js'
-import type { Link } from '../netlink/links/link.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { sha256Hex } from '../sys/text.js'
-import { hasIpv6, lackingIpv6 } from '../sysctl/ipv6.js'
-import type { Desired, DesiredDevice } from './desired.js'
-import { desiredState } from './desired-state.js'
+import { hasIpv6 } from '../sysctl/ipv6.js'
+import { type Desired, desiredState } from './desired.js'
 import { isDeviceOf } from './device.js'
-import { type Difference, difference, type Ownership, type Present, routeKey } from './difference.js'
-import { type Facts, readFacts } from './facts.js'
-import { TABLE_BASE } from './identity.js'
-import { findSelf, refuseLocalClash } from './self.js'
-import type { Settings } from './settings.js'
-import { placeOf, type TableSource } from './source.js'
-import { type Applied, everyApplied, type Here } from './state.js'
-import type { Node } from './table.js'
+import { type Difference, difference, type Ownership } from './diff.js'
+import { NodesError } from './error.js'
+import { findSelf, judgeFit } from './fit.js'
+import { type Node, podCIDRsOf, type Settings } from './model.js'
+import { type Facts, readFacts, readPresent } from './observe.js'
+import { type Here, ownership, readHistory } from './stamp.js'
+import { tableError } from './table.js'
 
-/** What should be. Throws code 7 where the table does not fit this machine, 50 where its kernel has no IPv6 and needs it. */
-export function wish(nodes: readonly Node[], facts: Facts, settings: Settings, source: TableSource): Desired {
+/**
+ * What should be, of a table written by hand: one entry that does not fit this machine is enough to refuse all of it.
+ * `place` says whose pointers errors have. Throws `not-yet` where this node has no pod CIDR, `unavailable` where it has
+ * one of IPv6 and the kernel has no IPv6.
+ */
+export function planFor(nodes: readonly Node[], facts: Facts, settings: Settings, place: string): Desired {
   const self = findSelf(nodes, facts, settings.nodeName)
-  requireFamilies(self)
-  const mine = (link: Link) => isDeviceOf(settings.network, link)
-  refuseLocalClash(nodes, self, facts, placeOf(source), mine)
+  requirePodCIDRs(self)
+  requireFit(nodes, self, facts, settings, place)
   return desiredState(nodes, self, settings, facts, sha256Hex)
 }
 
-function requireFamilies({ name, podCIDRs }: Node): void {
-  const six = podCIDRs.find(({ address }) => address.family === 6)
-  if (six !== undefined && !hasIpv6()) throw lackingIpv6(`cannot serve ${formatPrefix(six)} of "${name}"`)
-}
-
-/** What this network made before, by either plugin, and what other networks did. */
-export interface History {
-  readonly own: readonly Applied[]
-  readonly others: readonly Applied[]
-}
-
-export function readHistory({ stateDir, network }: Settings, here: Here): History {
-  const all = everyApplied(stateDir, here)
-  return {
-    own: all.filter((applied) => applied.network === network),
-    others: all.filter((applied) => applied.network !== network),
+function requirePodCIDRs(self: Node): void {
+  if (self.podCIDRs.length === 0) {
+    throw new NodesError(
+      'not-yet',
+      `this node, "${self.name}", has no pod CIDR in the table of nodes yet`,
+      'it can have pods as soon as its "podCIDRs" are in the table',
+    )
   }
+  const [six] = podCIDRsOf(self, 6)
+  if (six === undefined || hasIpv6()) return
+  throw new NodesError(
+    'unavailable',
+    `cannot serve ${formatPrefix(six)} of "${self.name}": the running kernel has no IPv6`,
+    'it was booted with ipv6.disable=1, or built without: boot it without that parameter (cat /proc/cmdline), or take the IPv6 pod CIDRs out of the table',
+  )
 }
 
-export function ownership(history: History, device: number | undefined, wanted: DesiredDevice | undefined): Ownership {
-  const others = new Map<string, string>()
-  for (const { network, routes } of history.others) for (const key of routes) others.set(key, network)
-  const tables = new Set(history.own.flatMap((applied) => applied.tables))
-  if (wanted !== undefined) tables.add(TABLE_BASE + wanted.vni)
-  return { device, applied: new Set(history.own.flatMap(({ routes }) => routes)), others, tables }
-}
-
-/** What the kernel has where the desired state would be; `device` is the tunnel's index where it is there. */
-export function readPresent(netlink: Netlink, facts: Facts, own: Ownership): Present {
-  const { device, tables } = own
-  const routes = [...facts.routes]
-  for (const table of tables) routes.push(...netlink.routes.list({ table }))
-  return {
-    routes,
-    neighbours: device === undefined ? [] : netlink.neighbours.list({ linkIndex: device }),
-    fdb: device === undefined ? [] : netlink.fdb.list(device),
-    rules: tables.size === 0 ? [] : netlink.rules.list(),
+function requireFit(nodes: readonly Node[], self: Node, facts: Facts, settings: Settings, place: string): void {
+  const { network, clusterCIDRs, overlay } = settings
+  const fit = judgeFit({
+    nodes,
+    self,
+    clusterCIDRs,
+    facts,
+    isOwnLink: (link) => isDeviceOf(network, link),
+    digest: overlay === undefined ? undefined : sha256Hex,
+  })
+  const entry = fit.nodes.find((fault) => fault !== undefined)
+  if (entry !== undefined) throw tableError(place, entry)
+  const cidr = fit.clusterCIDRs.find((fault) => fault !== undefined)
+  if (cidr !== undefined) {
+    throw new NodesError(
+      'invalid',
+      `invalid configuration: "${cidr.pointer}" ${cidr.why}`,
+      '"clusterCIDRs" are the addresses of pods alone: take smaller ones',
+    )
   }
 }
 
@@ -77,18 +76,13 @@ export function compare(
   netlink: Netlink,
   nodes: readonly Node[],
   settings: Settings,
-  source: TableSource,
+  place: string,
   here: Here,
 ): Comparison {
   const facts = readFacts(netlink)
-  const desired = wish(nodes, facts, settings, source)
+  const desired = planFor(nodes, facts, settings, place)
   const name = desired.device?.name
   const link = facts.links.find((candidate) => candidate.name === name && isDeviceOf(settings.network, candidate))
   const own = ownership(readHistory(settings, here), link?.index, desired.device)
   return { facts, desired, own, ...difference(desired, readPresent(netlink, facts, own), own) }
-}
-
-/** Keys of the routes an application makes, but for those that others hold. */
-export function keysOf(desired: Desired): string[] {
-  return desired.routes.map((route) => routeKey(route))
 }

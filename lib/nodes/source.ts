@@ -1,12 +1,11 @@
 /** Where the table of nodes comes from, and whether it is still the one that was applied. */
 
-import { stateDirOf } from '../attachment/state-dir.js'
-import { CniError, ErrorCode, messageOf } from '../cni/error.js'
 import { wallClock } from '../sys/clock.js'
 import { readText, stat } from '../sys/file.js'
 import { decodeUtf8, sha256Hex } from '../sys/text.js'
-import type { NodesConfig } from './settings.js'
-import { type Node, parseTable } from './table.js'
+import { NodesError } from './error.js'
+import type { Node } from './model.js'
+import { parseTable } from './table.js'
 
 export type TableSource =
   | { readonly inline: unknown /** The configuration as it came, where it did. */; readonly stdin: Stdin | undefined }
@@ -31,19 +30,6 @@ export interface TableMark {
 /** Longest step of a filesystem's clock (FAT: 2 s). */
 const CLOCK_STEP = 2000
 
-/** Throws code 7 for two sources. `stdin` makes it cheaper to see that an inline table is the same as before. */
-export function tableSource(network: string, config: Partial<NodesConfig>, stdin?: Stdin): TableSource {
-  if (config.nodes !== undefined && config.nodesFile !== undefined) {
-    throw new CniError(
-      ErrorCode.InvalidConfig,
-      'invalid configuration: both "/nodes" and "/nodesFile" are given',
-      'the table of nodes comes from one place: remove one of them',
-    )
-  }
-  if (config.nodes !== undefined) return { inline: config.nodes, stdin }
-  return { file: config.nodesFile ?? `${stateDirOf(config)}/${network}/nodes.json` }
-}
-
 /** Where a pointer into the table points: ` in <file>`, or nothing for the configuration. */
 export function placeOf(source: TableSource): string {
   return 'file' in source ? `in ${source.file}` : ''
@@ -61,14 +47,16 @@ export function isUnchanged(source: TableSource, mark: TableMark): boolean {
 
 export interface LoadedTable {
   readonly nodes: Node[]
+  /** `''` for an inline table. */
+  readonly file: string
   readonly mark: TableMark
 }
 
-/** Reads and checks the table. Throws code 11 where its file is missing or half-written, code 7 where it is wrong. */
+/** Reads and judges the table. Throws `not-yet` where its file is missing or half-written, `invalid` where it is wrong. */
 export function loadTable(network: string, source: TableSource): LoadedTable {
   if (!('file' in source)) {
     const mark = { file: '', digest: inlineDigest(source), settled: true }
-    return { nodes: parseTable(source.inline), mark }
+    return { nodes: parseTable(source.inline), file: '', mark }
   }
   const { file } = source
   const identity = fileIdentity(file)
@@ -78,22 +66,22 @@ export function loadTable(network: string, source: TableSource): LoadedTable {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new CniError(
-      ErrorCode.TryAgainLater,
-      `the table of nodes ${file} is not JSON: ${messageOf(error)}`,
-      'it may be half-written: whoever writes it should write another file and rename it',
+    throw new NodesError(
+      'not-yet',
+      `the table of nodes ${file} is not JSON: ${(error as Error).message}`,
+      'it may be half-written: the program that writes it should write another file and rename it',
     )
   }
   const table = (value as { nodes?: unknown } | null)?.nodes
   const mark = { file: identity.text, digest: digestOf(text), settled: wallClock() - identity.modified > CLOCK_STEP }
-  return { nodes: parseTable(table, placeOf(source)), mark }
+  return { nodes: parseTable(table, placeOf(source)), file, mark }
 }
 
-function missing(network: string, file: string): CniError {
-  return new CniError(
-    ErrorCode.TryAgainLater,
+function missing(network: string, file: string): NodesError {
+  return new NodesError(
+    'not-yet',
     `the table of nodes ${file} does not exist`,
-    `whatever knows the cluster's nodes writes it (your provisioning, or the node agent): {"nodes": [{"name", "addresses", "podCIDRs"}]}; ` +
+    `the program that knows the cluster's nodes writes it (your provisioning, or the node agent): {"nodes": [{"name", "addresses", "podCIDRs"}]}; ` +
       `network ${network} waits for it, or takes "nodes" in its configuration`,
   )
 }

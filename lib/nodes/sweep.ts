@@ -1,18 +1,24 @@
-/** GC for the node: what is ours and of no network. */
+/** What is ours and of no network. */
 
-import { CniError, ErrorCode } from '../cni/error.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { removeRoute } from '../netlink/routes.js'
 import { removeRule } from '../netlink/rules.js'
 import { cookieOf } from '../netns/namespace.js'
 import { isErrno } from '../sys/errno.js'
 import { networkOfDevice } from './device.js'
-import { routeKey } from './difference.js'
+import { routeKey } from './diff.js'
 import { OWN_PROTOCOL } from './identity.js'
-import { everyApplied, hereIs } from './state.js'
+import { everyApplied, hereIs } from './stamp.js'
 
-/** Removes routes and rules of our protocol number that no network of this `stateDir` claims; how many. Code 106 where some stay. */
-export function sweepUnclaimed(netlink: Netlink, stateDir: string): number {
+export interface Swept {
+  /** How many were removed. */
+  readonly swept: number
+  /** What the kernel said of those that it kept. */
+  readonly failures: readonly string[]
+}
+
+/** Removes routes and rules of our protocol number that no network of this `stateDir` claims. */
+export function sweepUnclaimed(netlink: Netlink, stateDir: string): Swept {
   const all = everyApplied(stateDir, hereIs(cookieOf(netlink)))
   const claimed = new Set(all.flatMap(({ routes }) => routes))
   const tables = new Set(all.flatMap((applied) => applied.tables))
@@ -33,10 +39,5 @@ export function sweepUnclaimed(netlink: Netlink, stateDir: string): number {
     .filter(({ table }) => table === undefined || !(tables.has(table) || live.has(table)))
   const failures = netlink.batch([...rules.map(removeRule), ...stale.map(removeRoute)])
   const left = failures.filter(({ error }) => !isErrno(error, 'ESRCH', 'ENOENT'))
-  if (left.length === 0) return stale.length + rules.length
-  throw new CniError(
-    ErrorCode.LeftBehind,
-    `${left.length} routes and rules that no network claims could not be removed`,
-    left.map(({ error }) => error.message).join('; '),
-  )
+  return { swept: stale.length + rules.length - left.length, failures: left.map(({ error }) => error.message) }
 }

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { formatAddress } from '../ip/address.js'
 import { formatPrefix } from '../ip/prefix.js'
-import { endpointOf, parseTable } from './table.js'
-import { vtepMac } from './vtep-mac.js'
+import { endpointOf, vtepMac } from './model.js'
+import { judgeTable, parseTable } from './table.js'
 
 const n1 = { name: 'n1', addresses: ['10.9.0.1'], podCIDRs: ['10.244.1.0/24'] }
 const n2 = { name: 'n2', addresses: ['10.9.0.2', 'fd09::2'], podCIDRs: ['10.244.2.0/24', 'fd10:2::/64'] }
@@ -56,8 +56,36 @@ const REFUSED: readonly (readonly [what: string, table: unknown, message: RegExp
 ]
 
 t.test('parseTable names the fault by its pointer, and both culprits', async (t) => {
-  for (const [what, table, message] of REFUSED) t.throws(() => parseTable(table), { code: 7, message }, what)
+  for (const [what, table, message] of REFUSED) t.throws(() => parseTable(table), { kind: 'invalid', message }, what)
   t.throws(() => parseTable([], 'in /etc/nodes.json'), { message: /invalid table of nodes in \/etc\/nodes.json: / })
+})
+
+t.test('an entry that is refused is left out, and the rest is judged without it', async (t) => {
+  const verdicts = judgeTable([
+    n1,
+    { ...n2, podCIDRs: ['10.244.1.128/25'] },
+    'n3',
+    { ...n2, name: 'n4', podCIDRs: ['10.244.1.192/26', '10.244.4.0/24'] },
+    n2,
+    { name: 'n5', addresses: ['10.9.0.5'], podCIDRs: [] },
+    { name: 'n6', addresses: ['10.9.0.6'] },
+    { name: 'n7', addresses: ['10.9.0.7'], podCIDRs: ['10.240.0.0/12'] },
+    { name: 'n8', addresses: ['10.9.0.8'], podCIDRs: ['10.244.8.0/24', '10.244.8.0/25'] },
+  ])
+  t.same(
+    verdicts.map((verdict) => ('fault' in verdict ? verdict.fault.pointer : verdict.node.name)),
+    [
+      'n1',
+      '/nodes/1/podCIDRs/0',
+      '/nodes/2',
+      '/nodes/3/podCIDRs/0',
+      'n2',
+      'n5',
+      '/nodes/6/podCIDRs',
+      '/nodes/7/podCIDRs/0',
+      '/nodes/8/podCIDRs/1',
+    ],
+  )
 })
 
 t.test('neighbouring CIDRs do not overlap', async (t) => {

@@ -1,11 +1,9 @@
 /**
- * The table of nodes: who has which addresses and which pod CIDRs. It comes as JSON from a file or a
- * configuration and is checked whole before anything is done with it.
+ * The table of nodes as it comes, JSON of a file or a configuration, judged entry by entry: an agent leaves out an entry
+ * that is refused, and a table written by hand is refused whole for it.
  */
 
-import { CniError, ErrorCode } from '../cni/error.js'
 import {
-  type Family,
   formatAddress,
   type IpAddress,
   isLinkLocal,
@@ -15,81 +13,104 @@ import {
   parseAddress,
 } from '../ip/address.js'
 import { formatMac, parseMac } from '../ip/mac.js'
-import { containsAddress, formatPrefix, hasHostBits, networkOf, type Prefix, parsePrefix } from '../ip/prefix.js'
+import { formatPrefix, hasHostBits, networkOf, overlaps, type Prefix, parsePrefix } from '../ip/prefix.js'
+import { PrefixMap } from '../ip/prefix-map.js'
+import { NodesError } from './error.js'
+import type { Node } from './model.js'
 
-export interface Node {
-  readonly name: string
-  /** Its own addresses, in order of preference. */
-  readonly addresses: readonly IpAddress[]
-  /** What its pods' addresses are taken from; no host bits. */
-  readonly podCIDRs: readonly Prefix[]
-  /** Hardware address of its tunnel endpoint; derived where absent. */
-  readonly vtepMAC: string | undefined
-  /** What its pods can receive, where that is less than elsewhere. */
-  readonly mtu: number | undefined
+/** Why something of the table, or of the settings beside it, cannot be used. */
+export interface Fault {
+  /** JSON pointer: `/nodes/1/podCIDRs/0`. */
+  readonly pointer: string
+  /** Goes on after the pointer, and names both culprits where there are two. */
+  readonly why: string
 }
+
+/** What is said of one entry: the node that it is, or why it cannot be used. */
+export type Verdict = { readonly node: Node } | { readonly fault: Fault }
 
 /** Least MTU an IPv4 host must take (RFC 791). */
 const LEAST_MTU = 68
 
-/** The pod CIDRs of one family. */
-export function podCIDRsOf(node: Node, family: Family): readonly Prefix[] {
-  return node.podCIDRs.filter(({ address }) => address.family === family)
-}
-
 /**
- * The table in `value`, a list of nodes. Throws code 7 with the JSON pointer to the first fault; `place` says whose
- * pointer it is (`in /etc/cni/flatnet/podnet.json`, or nothing for the configuration itself).
+ * One verdict an entry, in their order: its shape, and that it shares no name, address or pod CIDR with an entry before
+ * it that is well. What depends on the machine is judged by `judgeFit`.
  */
-export function parseTable(value: unknown, place = ''): Node[] {
-  const wrong = (pointer: string, why: string) => tableError(place, pointer, why)
-  if (!Array.isArray(value)) throw wrong('/nodes', `must be a list of nodes, got ${shown(value)}`)
-  if (value.length === 0) throw wrong('/nodes', 'is empty')
-  const nodes = value.map((entry: unknown, at) => parseNode(entry, `/nodes/${at}`, wrong))
-  refuseTwins(nodes, wrong)
-  refuseOverlaps(nodes, wrong)
-  return nodes
+export function judgeTable(entries: readonly unknown[]): Verdict[] {
+  const shapes = entries.map((entry, at): Verdict => {
+    const parsed = parseNode(entry, `/nodes/${at}`)
+    return 'why' in parsed ? { fault: parsed } : { node: parsed }
+  })
+  const taken = new Taken(shapes)
+  return shapes.map((verdict, at) => {
+    const fault = 'node' in verdict ? taken.take(verdict.node, at) : undefined
+    return fault === undefined ? verdict : { fault }
+  })
 }
 
-type Wrong = (pointer: string, why: string) => CniError
+/** The nodes of a table written by hand. Throws `invalid` for the first fault; `place` says whose pointer it is. */
+export function parseTable(value: unknown, place = ''): Node[] {
+  if (!Array.isArray(value))
+    throw tableError(place, { pointer: '/nodes', why: `must be a list of nodes, got ${shown(value)}` })
+  if (value.length === 0) throw tableError(place, { pointer: '/nodes', why: 'is empty' })
+  return judgeTable(value).map((verdict) => {
+    if ('fault' in verdict) throw tableError(place, verdict.fault)
+    return verdict.node
+  })
+}
 
-export function tableError(place: string, pointer: string, why: string): CniError {
-  return new CniError(
-    ErrorCode.InvalidConfig,
+/** `place` is `in /etc/cni/flatnet/podnet.json`, or nothing for the configuration itself. */
+export function tableError(place: string, { pointer, why }: Fault): NodesError {
+  return new NodesError(
+    'invalid',
     `invalid table of nodes${place === '' ? '' : ` ${place}`}: "${pointer}" ${why}`,
     'each node is {"name", "addresses": ["10.9.0.2"], "podCIDRs": ["10.244.2.0/24"]}, with "vtepMAC" and "mtu" where needed',
   )
 }
 
-function parseNode(value: unknown, pointer: string, wrong: Wrong): Node {
+function parseNode(value: unknown, pointer: string): Node | Fault {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrong(pointer, `must be an object, got ${shown(value)}`)
+    return { pointer, why: `must be an object, got ${shown(value)}` }
   }
-  const { name, addresses, podCIDRs, vtepMAC, mtu } = value as Record<string, unknown>
-  if (typeof name !== 'string' || name === '') throw wrong(`${pointer}/name`, `must be a text, got ${shown(name)}`)
-  return {
-    name,
-    addresses: parseList(addresses, `${pointer}/addresses`, 'an address', wrong, parseNodeAddress),
-    podCIDRs: parseList(podCIDRs, `${pointer}/podCIDRs`, 'a CIDR without host bits', wrong, parsePodCIDR),
-    vtepMAC: isAbsent(vtepMAC) ? undefined : parseVtepMac(vtepMAC, `${pointer}/vtepMAC`, wrong),
-    mtu: isAbsent(mtu) ? undefined : parseMtu(mtu, `${pointer}/mtu`, wrong),
+  const entry = value as Record<string, unknown>
+  const { name } = entry
+  if (typeof name !== 'string' || name === '')
+    return { pointer: `${pointer}/name`, why: `must be a text, got ${shown(name)}` }
+  const addresses = parseList(entry['addresses'], `${pointer}/addresses`, 'an address', 1, parseNodeAddress)
+  if ('why' in addresses) return addresses
+  const podCIDRs = parseList(entry['podCIDRs'], `${pointer}/podCIDRs`, 'a CIDR without host bits', 0, parsePodCIDR)
+  if ('why' in podCIDRs) return podCIDRs
+  const vtepMAC = parseVtepMac(entry['vtepMAC'])
+  if (vtepMAC === false) {
+    return { pointer: `${pointer}/vtepMAC`, why: `must be a unicast hardware address, got ${shown(entry['vtepMAC'])}` }
   }
+  const mtu = parseMtu(entry['mtu'])
+  if (mtu === false) {
+    return {
+      pointer: `${pointer}/mtu`,
+      why: `must be an integer from ${LEAST_MTU} to 65535, got ${shown(entry['mtu'])}`,
+    }
+  }
+  return { name, addresses, podCIDRs, vtepMAC, mtu }
 }
 
 function parseList<T>(
   value: unknown,
   pointer: string,
   what: string,
-  wrong: Wrong,
+  atLeast: number,
   parse: (text: string) => T | undefined,
-) {
-  if (!Array.isArray(value) || value.length === 0)
-    throw wrong(pointer, `must be a list with ${what}, got ${shown(value)}`)
-  return value.map((entry: unknown, at): T => {
-    const parsed = typeof entry === 'string' ? parse(entry) : undefined
-    if (parsed === undefined) throw wrong(`${pointer}/${at}`, `must be ${what}, got ${shown(entry)}`)
-    return parsed
-  })
+): T[] | Fault {
+  if (!Array.isArray(value) || value.length < atLeast) {
+    return { pointer, why: `must be a list with ${what}, got ${shown(value)}` }
+  }
+  const parsed: T[] = []
+  for (const [at, entry] of value.entries()) {
+    const one = typeof entry === 'string' ? parse(entry) : undefined
+    if (one === undefined) return { pointer: `${pointer}/${at}`, why: `must be ${what}, got ${shown(entry)}` }
+    parsed.push(one)
+  }
+  return parsed
 }
 
 /** An address other nodes can send to. */
@@ -104,16 +125,18 @@ function parsePodCIDR(text: string): Prefix | undefined {
   return prefix === undefined || prefix.length === 0 || hasHostBits(prefix) ? undefined : prefix
 }
 
-function parseVtepMac(value: unknown, pointer: string, wrong: Wrong): string {
+function parseVtepMac(value: unknown): string | undefined | false {
+  if (isAbsent(value)) return undefined
   const bytes = typeof value === 'string' ? parseMac(value) : undefined
   const unicast = bytes !== undefined && ((bytes[0] as number) & 1) === 0 && bytes.some((byte) => byte !== 0)
-  if (!unicast) throw wrong(pointer, `must be a unicast hardware address, got ${shown(value)}`)
-  return formatMac(bytes)
+  return unicast ? formatMac(bytes) : false
 }
 
-function parseMtu(value: unknown, pointer: string, wrong: Wrong): number {
-  if (Number.isInteger(value) && (value as number) >= LEAST_MTU && (value as number) <= 65535) return value as number
-  throw wrong(pointer, `must be an integer from ${LEAST_MTU} to 65535, got ${shown(value)}`)
+function parseMtu(value: unknown): number | undefined | false {
+  if (isAbsent(value)) return undefined
+  return Number.isInteger(value) && (value as number) >= LEAST_MTU && (value as number) <= 65535
+    ? (value as number)
+    : false
 }
 
 function isAbsent(value: unknown): boolean {
@@ -125,72 +148,82 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 
-/** Names and addresses belong to one node each. */
-function refuseTwins(nodes: readonly Node[], wrong: Wrong): void {
-  const names = new Map<string, number>()
-  const owners = new Map<string, number>()
-  for (const [at, { name, addresses }] of nodes.entries()) {
-    const twin = names.get(name)
-    if (twin !== undefined) throw wrong(`/nodes/${at}/name`, `is "${name}", which /nodes/${twin} is called already`)
-    names.set(name, at)
-    for (const [place, address] of addresses.entries()) {
-      const text = formatAddress(address)
-      const owner = owners.get(text)
-      if (owner !== undefined) {
-        throw wrong(
-          `/nodes/${at}/addresses/${place}`,
-          `of "${name}" is ${text}, which "${nodes[owner]?.name}" (/nodes/${owner}) has too`,
-        )
-      }
-      owners.set(text, at)
-    }
-  }
-}
-
-interface Placed {
-  readonly key: string
-  readonly prefix: Prefix
-  readonly node: number
+interface Place {
+  readonly node: Node
+  /** Which entry, and which of its pod CIDRs. */
   readonly at: number
+  readonly index: number
+  readonly prefix: Prefix
 }
 
-/** No address belongs to two pod CIDRs. In the order of their addresses, an overlap is between neighbours. */
-function refuseOverlaps(nodes: readonly Node[], wrong: Wrong): void {
-  const placed = new Map<string, Placed>()
-  const describe = ({ node, at, prefix }: Placed) =>
-    `${formatPrefix(prefix)} of "${nodes[node]?.name}" (/nodes/${node}/podCIDRs/${at})`
-  const clash = (one: Placed, other: Placed) => {
-    const [first, second] = one.node * 4096 + one.at < other.node * 4096 + other.at ? [one, other] : [other, one]
-    return wrong(
-      `/nodes/${second.node}/podCIDRs/${second.at}`,
-      `overlaps another: ${describe(second)} and ${describe(first)}`,
+/** Names, addresses and pod CIDRs of the entries so far: each belongs to one node. */
+class Taken {
+  readonly #names = new Map<string, number>()
+  readonly #addresses = new Map<string, { readonly node: Node; readonly at: number }>()
+  readonly #cidrs = new PrefixMap<Place>()
+  /** A pod CIDR by the wider prefixes around it, of the lengths that the table has. */
+  readonly #around = new PrefixMap<Place>()
+  readonly #lengths: ReadonlySet<number>
+
+  constructor(verdicts: readonly Verdict[]) {
+    this.#lengths = new Set(
+      verdicts.flatMap((verdict) => ('node' in verdict ? verdict.node.podCIDRs.map(({ length }) => length) : [])),
     )
   }
-  for (const [node, { podCIDRs }] of nodes.entries()) {
-    for (const [at, prefix] of podCIDRs.entries()) {
-      const entry = { key: sortKey(prefix), prefix, node, at }
-      const twin = placed.get(entry.key)
-      if (twin !== undefined) throw clash(twin, entry)
-      placed.set(entry.key, entry)
+
+  /** Takes what the entry has; or says what of it is taken, and takes nothing. */
+  take(node: Node, at: number): Fault | undefined {
+    const fault = this.#refuseName(node, at) ?? this.#refuseAddress(node, at) ?? this.#refuseCIDR(node, at)
+    if (fault !== undefined) return fault
+    this.#names.set(node.name, at)
+    for (const address of node.addresses) this.#addresses.set(formatAddress(address), { node, at })
+    for (const [index, prefix] of node.podCIDRs.entries()) this.#takeCIDR({ node, at, index, prefix })
+    return undefined
+  }
+
+  #refuseName({ name }: Node, at: number): Fault | undefined {
+    const twin = this.#names.get(name)
+    if (twin === undefined) return undefined
+    return { pointer: `/nodes/${at}/name`, why: `is "${name}", which /nodes/${twin} is called already` }
+  }
+
+  #refuseAddress({ name, addresses }: Node, at: number): Fault | undefined {
+    const own = new Set<string>()
+    for (const [index, address] of addresses.entries()) {
+      const text = formatAddress(address)
+      const owner = this.#addresses.get(text) ?? (own.has(text) ? { node: { name }, at } : undefined)
+      if (owner !== undefined) {
+        const why = `of "${name}" is ${text}, which "${owner.node.name}" (/nodes/${owner.at}) has too`
+        return { pointer: `/nodes/${at}/addresses/${index}`, why }
+      }
+      own.add(text)
+    }
+    return undefined
+  }
+
+  #refuseCIDR(node: Node, at: number): Fault | undefined {
+    for (const [index, prefix] of node.podCIDRs.entries()) {
+      const own = node.podCIDRs.findIndex((other, before) => before < index && overlaps(prefix, other))
+      const other =
+        own >= 0
+          ? { node, at, index: own, prefix: node.podCIDRs[own] as Prefix }
+          : (this.#cidrs.find(prefix.address, prefix.length)?.value ?? this.#around.get(prefix))
+      if (other === undefined) continue
+      const why = `overlaps another: ${describe({ node, at, index, prefix })} and ${describe(other)}`
+      return { pointer: `/nodes/${at}/podCIDRs/${index}`, why }
+    }
+    return undefined
+  }
+
+  #takeCIDR(place: Place): void {
+    const { prefix } = place
+    this.#cidrs.set(prefix, place)
+    for (const length of this.#lengths) {
+      if (length < prefix.length) this.#around.set({ address: networkOf({ ...prefix, length }), length }, place)
     }
   }
-  let outer: Placed | undefined
-  for (const key of [...placed.keys()].sort()) {
-    const entry = placed.get(key) as Placed
-    if (outer !== undefined && containsAddress(outer.prefix, entry.prefix.address)) throw clash(outer, entry)
-    outer = entry
-  }
 }
 
-/** Text that sorts as the prefixes do: family, address, then the wider first. */
-function sortKey({ address, length }: Prefix): string {
-  let key = address.family === 4 ? '4' : '6'
-  for (const byte of address.bytes) key += String.fromCharCode(byte + 32)
-  return key + String.fromCharCode(length + 32)
-}
-
-/** The first address of a node's first pod CIDR of a family: its tunnel endpoint's. */
-export function endpointOf(node: Node, family: Family): IpAddress | undefined {
-  const first = node.podCIDRs.find(({ address }) => address.family === family)
-  return first === undefined ? undefined : networkOf(first)
+function describe({ prefix, node, at, index }: Place): string {
+  return `${formatPrefix(prefix)} of "${node.name}" (/nodes/${at}/podCIDRs/${index})`
 }

@@ -201,10 +201,10 @@ export class ClusterNode {
     for (const { netns } of this.pods.splice(0)) netns.remove()
   }
 
-  sync(plugin: Json): Answer {
+  sync(plugin: Json, bridge: Json = { type: 'bridge' }): Answer {
     const file = `${this.directory}/conflist`
     const { cniVersion, name, ...own } = this.config(plugin)
-    writeFileSync(file, JSON.stringify({ cniVersion, name, plugins: [{ type: 'bridge' }, own] }))
+    writeFileSync(file, JSON.stringify({ cniVersion, name, plugins: [bridge, own] }))
     const output = this.host.try([`${BIN}/flatnet`, 'sync', '--json', file])
     return { ...output, json: output.stdout === '' ? undefined : JSON.parse(output.stdout) }
   }

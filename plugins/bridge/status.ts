@@ -5,6 +5,7 @@ import { findDelegate } from '../../lib/cni/delegate.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { StatusRequest } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
+import { requireRanges } from '../../lib/nodes/cni/ranges.js'
 import { requireForwardable } from '../../lib/sysctl/forwarding.js'
 import { type BridgeConfig, settingsOf, stateDirOf } from './config.js'
 import { requireRules } from './ruleset.js'
@@ -29,6 +30,7 @@ export function status(request: StatusRequest<BridgeConfig>): void {
   if (settings.isGateway) requireForwardable(host)
   requireStateDir(stateDirOf(request.config))
   requireRules(settings)
+  requireRanges(host, stateDirOf(request.config), request.network, request.config.ipam)
   if (ipam !== undefined) findDelegate(ipam, request).run('STATUS')
 }
 

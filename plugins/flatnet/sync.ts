@@ -8,8 +8,10 @@ import { CniError, ErrorCode, toCniError } from '../../lib/cni/error.js'
 import type { Schema } from '../../lib/cni/schema.js'
 import { openHost } from '../../lib/netns/namespace.js'
 import type { Application } from '../../lib/nodes/apply.js'
-import type { syncNodes } from '../../lib/nodes/ensure.js'
-import type { Mode, NodesConfig } from '../../lib/nodes/settings.js'
+import type { syncNodes } from '../../lib/nodes/cni/commands.js'
+import type { NodesConfig } from '../../lib/nodes/cni/config.js'
+import { judgeRanges, type Range, rangesOf } from '../../lib/nodes/cni/ranges.js'
+import type { Mode } from '../../lib/nodes/model.js'
 import { readFile } from '../../lib/sys/file.js'
 import { warn } from '../../lib/sys/log.js'
 import { loadPlugin } from '../../lib/sys/process.js'
@@ -36,10 +38,12 @@ export function sync(words: readonly string[]): number {
   try {
     const list = parseStdin(readFile(file), decodeUtf8)
     const { name } = readIdentity(list)
-    const reports = pluginsOf(list).map((config) => syncOne(name, config))
+    const plugins = pluginsOf(list)
+    const ranges = plugins.flatMap(({ ipam }) => rangesOf(ipam))
+    const reports = plugins.filter(hasTable).map((config) => syncOne(name, config, ranges))
     if (reports.length === 0) throw nothingToDo(file)
     print(json ? `${JSON.stringify(reports)}\n` : reports.map(readable).join(''))
-    return 0
+    return reports.every(({ refused }) => refused.length === 0) ? 0 : 1
   } catch (error) {
     reportStack(error)
     const { code, message, details } = toCniError(error)
@@ -49,10 +53,14 @@ export function sync(words: readonly string[]): number {
   }
 }
 
-/** The members of a list, or a configuration by itself, that have a table of nodes. */
+/** The members of a list, or a configuration by itself. */
 function pluginsOf(list: Json): Json[] {
   const plugins = Array.isArray(list['plugins']) ? (list['plugins'] as unknown[]) : [list]
-  return plugins.filter((plugin): plugin is Json => MODES.includes((plugin as { type?: string } | null)?.type ?? ''))
+  return plugins.filter((plugin): plugin is Json => typeof plugin === 'object' && plugin !== null)
+}
+
+function hasTable({ type }: Json): boolean {
+  return typeof type === 'string' && MODES.includes(type)
 }
 
 function nothingToDo(file: string): CniError {
@@ -68,15 +76,25 @@ interface Report {
   readonly plugin: string
   readonly node: string
   readonly changes: readonly string[]
+  /** Peers and ranges that could not be served: the command fails for them, after it did the rest. */
   readonly refused: Application['refused']
 }
 
-function syncOne(network: string, raw: Json): Report {
+function syncOne(network: string, raw: Json, ranges: readonly Range[]): Report {
   const plugin = raw['type'] as Mode
   const { sync: run, schema } = loadPlugin(plugin) as Syncing
   const config = applySchema<NodesConfig>({ ...raw, name: network }, schema, warn)
-  const { desired, changes, refused } = run(openHost(), plugin, network, config)
-  return { network, plugin, node: desired.self.name, changes, refused }
+  const { desired, changes, refused, stamp } = run(openHost(), plugin, network, config)
+  const trouble = judgeRanges(ranges, stamp)
+  if (trouble === undefined) return { network, plugin, node: desired.self.name, changes, refused }
+  warn(trouble.reason)
+  return {
+    network,
+    plugin,
+    node: stamp.node,
+    changes,
+    refused: [...refused, { node: stamp.node, reason: trouble.reason }],
+  }
 }
 
 function readable({ network, plugin, node, changes }: Report): string {

@@ -1,16 +1,15 @@
 /**
- * host-gw: the other nodes' pods by plain routes, through the nodes' own addresses. Chained after a plugin that
- * makes the pod's interface; what that one answered is passed on unchanged.
+ * host-gw: the other nodes' pods by plain routes, through the nodes' own addresses. Chained after a plugin that makes the
+ * pod's interface, whose MTU it lowers to what the ways to the other nodes take.
  */
 
 import { definePlugin } from '../../lib/cni/plugin.js'
 import type { AddRequest, CheckRequest, GcRequest, StatusRequest } from '../../lib/cni/request.js'
 import type { Result } from '../../lib/cni/result.js'
 import { openHost } from '../../lib/netns/namespace.js'
-import { requireAsConfigured } from '../../lib/nodes/check.js'
-import { collectNodes, ensureNodes, requirePrevious, syncNodes } from '../../lib/nodes/ensure.js'
-import type { NodesConfig } from '../../lib/nodes/settings.js'
-import { requireReady } from '../../lib/nodes/status.js'
+import { addToNode, checkOnNode } from '../../lib/nodes/cni/chained.js'
+import { collectNodes, requireReady, syncNodes } from '../../lib/nodes/cni/commands.js'
+import type { NodesConfig } from '../../lib/nodes/cni/config.js'
 import { schema } from './config.generated.js'
 
 const MODE = 'host-gw'
@@ -22,13 +21,11 @@ export { schema }
 export const sync = syncNodes
 
 function add(request: AddRequest<NodesConfig>): Result {
-  const previous = requirePrevious(MODE, request.prevResult)
-  ensureNodes(openHost(), MODE, request)
-  return previous
+  return addToNode(openHost(), MODE, request)
 }
 
-function check({ network, config }: CheckRequest<NodesConfig>): void {
-  requireAsConfigured(openHost(), MODE, network, config)
+function check(request: CheckRequest<NodesConfig>): void {
+  checkOnNode(openHost(), MODE, request)
 }
 
 /** What the node has belongs to all its pods. */

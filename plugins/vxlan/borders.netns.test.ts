@@ -235,7 +235,7 @@ t.test('the tunnel and its offload', { skip }, async (t) => {
   t.notOk(device.linkinfo.info_data.link, 'bound to no link, so that it outlives them')
   t.match(first.host.run('ip', 'route', 'show', '10.244.2.0/24'), /via 10.244.2.0 dev flat.1 proto 70 onlink mtu 1400/)
   t.equal(first.host.ip('link', 'show', 'veth1')[0].mtu, 1450, "the host's end of the pod's link is lowered too")
-  t.equal(first.host.run('ip', '-4', 'addr', 'show', 'dev', 'flat.1').match(/inet (\S+)/)?.[1], '10.244.1.0/32')
+  t.match(first.host.run('ip', '-4', 'addr', 'show', 'dev', 'flat.1'), /inet 10.244.1.0\/32 scope link/)
   const checksums = (link: string) => first.host.run('ethtool', '-k', link).match(/tx-checksum-ip-generic: (\w+)/)?.[1]
   if (first.host.try(['which', 'ethtool']).status === 0) {
     t.equal(checksums('flat.1'), 'off')

@@ -7,12 +7,10 @@ import { definePlugin } from '../../lib/cni/plugin.js'
 import type { AddRequest, CheckRequest, GcRequest, StatusRequest } from '../../lib/cni/request.js'
 import type { Result } from '../../lib/cni/result.js'
 import { openHost } from '../../lib/netns/namespace.js'
-import { requireAsConfigured } from '../../lib/nodes/check.js'
-import { collectNodes, ensureNodes, requirePrevious, syncNodes } from '../../lib/nodes/ensure.js'
-import type { NodesConfig } from '../../lib/nodes/settings.js'
-import { requireReady } from '../../lib/nodes/status.js'
+import { addToNode, checkOnNode } from '../../lib/nodes/cni/chained.js'
+import { collectNodes, requireReady, syncNodes } from '../../lib/nodes/cni/commands.js'
+import type { NodesConfig } from '../../lib/nodes/cni/config.js'
 import { schema } from './config.generated.js'
-import { largerInterfaces, limitMtu } from './pod-mtu.js'
 
 const MODE = 'vxlan'
 
@@ -23,14 +21,11 @@ export { schema }
 export const sync = syncNodes
 
 function add(request: AddRequest<NodesConfig>): Result {
-  const previous = requirePrevious(MODE, request.prevResult)
-  const host = openHost()
-  const { podMtu } = ensureNodes(host, MODE, request)
-  return podMtu === undefined ? previous : limitMtu(previous, request.netns, host, podMtu)
+  return addToNode(openHost(), MODE, request)
 }
 
-function check({ network, config, netns, prevResult }: CheckRequest<NodesConfig>): void {
-  requireAsConfigured(openHost(), MODE, network, config, (podMtu) => largerInterfaces(prevResult, netns, podMtu))
+function check(request: CheckRequest<NodesConfig>): void {
+  checkOnNode(openHost(), MODE, request)
 }
 
 /** What the node has belongs to all its pods. */

@@ -159,12 +159,20 @@ function insideNode(host: Host): string[] {
   return links
     .toSorted((a, b) => order(a) - order(b))
     .flatMap((link) => [
-      `${paint('cyan', link.name.padEnd(6))} ${link.addresses.join(' ')}`,
+      `${paint('cyan', link.name.padEnd(6))} ${ownAddresses(link, links).join(' ')}`,
       ...(link.kind === 'bridge' ? host.pods.map(({ name, addresses }) => `  ${name} ${addresses.join(' ')}`) : []),
       ...routes
         .filter((route) => route.link === link.name)
         .map(({ to, via }) => paint('dim', `  ${to} → ${tunnelEnd(host, link, via) ?? via}`)),
     ])
+}
+
+/** A tunnel has its node's address too, which is drawn where it belongs. */
+function ownAddresses({ kind, addresses }: Interface, links: readonly Interface[]): readonly string[] {
+  if (kind !== 'vxlan') return addresses
+  const others = links.filter((link) => link.kind !== 'vxlan').flatMap((link) => link.addresses)
+  const known = new Set(others.map((address) => address.split('/')[0]))
+  return addresses.filter((address) => !known.has(address.split('/')[0]))
 }
 
 function order({ kind, name }: Interface): number {

@@ -13,7 +13,7 @@ export interface Interface {
   readonly up: boolean
   /** Index of the other end of a veth. */
   readonly peer: number | undefined
-  /** With prefix length, without link-local ones. */
+  /** With prefix length, without link-local ones of IPv6. */
   readonly addresses: readonly string[]
 }
 
@@ -33,7 +33,7 @@ export function interfacesOf(netns: Netns): Interface[] {
     up: link.flags.includes('UP'),
     peer: link.link_index,
     addresses: link.addr_info
-      .filter(({ scope }: { scope: string }) => scope !== 'link')
+      .filter(({ family, scope }: { family: string; scope: string }) => family === 'inet' || scope !== 'link')
       .map(({ local, prefixlen }: { local: string; prefixlen: number }) => `${local}/${prefixlen}`),
   }))
 }

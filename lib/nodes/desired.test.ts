@@ -6,11 +6,11 @@ import { formatPrefix, parsePrefix } from '../ip/prefix.js'
 import type { LinkAddress } from '../netlink/addresses.js'
 import type { Link } from '../netlink/links/link.js'
 import type { KnownRoute } from '../netlink/routes.js'
-import type { Desired } from './desired.js'
-import { desiredState } from './desired-state.js'
-import type { Facts } from './facts.js'
-import { findSelf, refuseLocalClash } from './self.js'
-import { readSettings } from './settings.js'
+import { readNetwork } from './cni/config.js'
+import { type Desired, desiredState } from './desired.js'
+import { describeAddress } from './device.js'
+import { findSelf } from './fit.js'
+import type { Facts } from './observe.js'
 import { parseTable } from './table.js'
 
 /** A machine with these addresses on `eth0` (index 2), connected routes for them, and a default route. */
@@ -33,7 +33,8 @@ function machine(addresses: readonly string[], { mtu = 1500, routes = [] as Part
   )
   return {
     links: [link],
-    addresses: prefixes.map((prefix) => ({ prefix, linkIndex: 2 }) as LinkAddress),
+    tunnels: new Set(),
+    addresses: prefixes.map((prefix) => ({ prefix, linkIndex: 2, scope: 'universe' }) as LinkAddress),
     routes: [...connected, ...defaults, ...routes.map((entry) => route(entry))],
   }
 }
@@ -73,7 +74,7 @@ function lines(desired: Desired): string[] {
     ...(device === undefined
       ? []
       : [
-          `device ${device.name} ${device.mac} mtu ${device.mtu} local ${device.local === undefined ? 'any' : formatAddress(device.local)} ${device.addresses.map(formatPrefix).join(' ')}`,
+          `device ${device.name} ${device.mac} mtu ${device.mtu} local ${device.local === undefined ? 'any' : formatAddress(device.local)} ${device.addresses.map(describeAddress).join(' ')}`,
         ]),
     ...desired.neighbours.map(({ address, mac }) => `neigh ${formatAddress(address)} ${mac}`),
     ...desired.fdb.map(({ mac, to }) => `fdb ${mac} ${formatAddress(to)}`),
@@ -90,6 +91,7 @@ function lines(desired: Desired): string[] {
     ),
     ...desired.rules.map(({ from, table }) => `rule ${formatPrefix(from)} ${table}`),
     ...desired.refused.map(({ reason }) => `refused ${reason}`),
+    ...desired.waiting.map((name) => `waiting ${name}`),
   ]
 }
 
@@ -180,7 +182,7 @@ const CASES: readonly Case[] = [
     mode: 'vxlan',
     nodes: [node(1), node(2)],
     want: [
-      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.244.1.0/32',
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.9.0.1/32 10.244.1.0/32 scope link',
       'neigh 10.244.2.0 0a:58:0a:f4:02:00',
       'fdb 0a:58:0a:f4:02:00 10.9.0.2',
       'route 10.244.2.0/24 via 10.244.2.0 dev device onlink',
@@ -211,7 +213,7 @@ const CASES: readonly Case[] = [
     nodes: [dual(1), dual(2)],
     facts: machine(['10.9.0.1/24', 'fd09::1/64']),
     want: [
-      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.244.1.0/32 fd10:1::/128',
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.9.0.1/32 10.244.1.0/32 scope link fd10:1::/128',
       'neigh 10.244.2.0 0a:58:0a:f4:02:00',
       'neigh fd10:2:: 0a:58:0a:f4:02:00',
       'fdb 0a:58:0a:f4:02:00 10.9.0.2',
@@ -229,7 +231,7 @@ const CASES: readonly Case[] = [
     config: { directRouting: true },
     nodes: [node(1), node(2), node(3, { addresses: ['10.77.0.3'] })],
     want: [
-      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.244.1.0/32',
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.9.0.1/32 10.244.1.0/32 scope link',
       'neigh 10.244.3.0 0a:58:0a:f4:03:00',
       'fdb 0a:58:0a:f4:03:00 10.77.0.3',
       'route 10.244.2.0/24 via 10.9.0.2 dev 2',
@@ -243,7 +245,7 @@ const CASES: readonly Case[] = [
     mode: 'vxlan',
     nodes: [node(1), node(2, { addresses: ['fd09::2'] }), node(3)],
     want: [
-      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.244.1.0/32',
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.9.0.1/32 10.244.1.0/32 scope link',
       'neigh 10.244.3.0 0a:58:0a:f4:03:00',
       'fdb 0a:58:0a:f4:03:00 10.9.0.3',
       'route 10.244.3.0/24 via 10.244.3.0 dev device onlink',
@@ -263,7 +265,7 @@ const CASES: readonly Case[] = [
       ],
     }),
     want: [
-      'device flat.1 0a:58:0a:f4:01:00 mtu 1350 local 10.9.0.1 10.244.1.0/32',
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1350 local 10.9.0.1 10.9.0.1/32 10.244.1.0/32 scope link',
       'neigh 10.244.2.0 0a:58:0a:f4:02:00',
       'fdb 0a:58:0a:f4:02:00 10.77.0.2',
       'route 10.244.2.0/24 via 10.244.2.0 dev device onlink',
@@ -272,11 +274,75 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    what: 'vxlan: of several addresses the tunnel has the first of the table',
+    mode: 'vxlan',
+    nodes: [node(1, { addresses: ['192.0.2.1', '10.9.0.1'] })],
+    facts: machine(['10.9.0.1/24', '192.0.2.1/24']),
+    want: [
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 192.0.2.1 192.0.2.1/32 10.244.1.0/32 scope link',
+      'rule 10.244.1.0/24 1000000001',
+    ],
+  },
+  {
+    what: 'vxlan: a machine that does not have the address of its entry sends as the endpoint',
+    mode: 'vxlan',
+    config: { nodeName: 'n1' },
+    nodes: [node(1)],
+    facts: machine(['192.0.2.1/24']),
+    want: ['device flat.1 0a:58:0a:f4:01:00 mtu 1450 local any 10.244.1.0/32', 'rule 10.244.1.0/24 1000000001'],
+  },
+  {
+    what: 'vxlan: a vtepMAC that is the derived one is no sign of flannel',
+    mode: 'vxlan',
+    nodes: [node(1), node(2, { vtepMAC: '0a:58:0a:f4:02:00' })],
+    want: [
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.9.0.1/32 10.244.1.0/32 scope link',
+      'neigh 10.244.2.0 0a:58:0a:f4:02:00',
+      'fdb 0a:58:0a:f4:02:00 10.9.0.2',
+      'route 10.244.2.0/24 via 10.244.2.0 dev device onlink',
+      'route 10.9.0.2/32 via 10.244.2.0 dev device onlink table 1000000001',
+      'rule 10.244.1.0/24 1000000001',
+    ],
+  },
+  {
+    what: 'vxlan: a flannel node has no way back to our own address',
+    mode: 'vxlan',
+    nodes: [node(1), node(2, { vtepMAC: 'ce:b4:17:00:00:02' })],
+    want: [
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.244.1.0/32',
+      'neigh 10.244.2.0 ce:b4:17:00:00:02',
+      'fdb ce:b4:17:00:00:02 10.9.0.2',
+      'route 10.244.2.0/24 via 10.244.2.0 dev device onlink',
+      'route 10.9.0.2/32 via 10.244.2.0 dev device onlink table 1000000001',
+      'rule 10.244.1.0/24 1000000001',
+    ],
+  },
+  {
+    what: 'host-gw: peers without pod CIDRs wait, and the others are served',
+    mode: 'host-gw',
+    nodes: [node(1), node(2, { podCIDRs: [] }), node(3), node(4, { podCIDRs: [], addresses: ['10.77.0.4'] })],
+    want: ['route 10.244.3.0/24 via 10.9.0.3 dev 2', 'waiting n2', 'waiting n4'],
+  },
+  {
+    what: 'vxlan: peers without pod CIDRs wait, and have no hardware address to share',
+    mode: 'vxlan',
+    nodes: [node(1), node(2, { podCIDRs: [] }), node(4, { podCIDRs: [] })],
+    want: [
+      'device flat.1 0a:58:0a:f4:01:00 mtu 1450 local 10.9.0.1 10.9.0.1/32 10.244.1.0/32 scope link',
+      'rule 10.244.1.0/24 1000000001',
+      'waiting n2',
+      'waiting n4',
+    ],
+  },
+  {
     what: 'vxlan: alone in the table it has a tunnel and nobody in it',
     mode: 'vxlan',
     config: { mtu: 1300, device: 'pods0' },
     nodes: [node(1)],
-    want: ['device pods0 0a:58:0a:f4:01:00 mtu 1300 local 10.9.0.1 10.244.1.0/32', 'rule 10.244.1.0/24 1000000001'],
+    want: [
+      'device pods0 0a:58:0a:f4:01:00 mtu 1300 local 10.9.0.1 10.9.0.1/32 10.244.1.0/32 scope link',
+      'rule 10.244.1.0/24 1000000001',
+    ],
   },
 ]
 
@@ -286,9 +352,9 @@ function desired({
   nodes: table,
   facts = machine(['10.9.0.1/24']),
 }: Omit<Case, 'what' | 'want'>): Desired {
-  const settings = readSettings(mode, 'podnet', { name: 'podnet', ...config })
+  const { settings } = readNetwork(mode, 'podnet', { name: 'podnet', ...config })
   const nodes = parseTable(table)
-  return desiredState(nodes, findSelf(nodes, facts, undefined), settings, facts, () => 'deadbeef')
+  return desiredState(nodes, findSelf(nodes, facts, settings.nodeName), settings, facts, () => 'deadbeef')
 }
 
 t.test('desiredState', async (t) => {
@@ -296,14 +362,9 @@ t.test('desiredState', async (t) => {
 })
 
 t.test('desiredState refuses what no peer alone is to blame for', async (t) => {
-  const twins = [node(1), node(2, { vtepMAC: '0a:58:0a:f4:03:00' }), node(3)]
-  t.throws(() => desired({ mode: 'vxlan', nodes: twins }), {
-    code: 7,
-    message: /"\/nodes\/2\/vtepMAC" of "n3".*"n2" has too/,
-  })
   const facts = machine(['10.9.0.1/24', 'fd09::1/64'], { mtu: 1300 })
   t.throws(() => desired({ mode: 'vxlan', nodes: [dual(1), dual(2)], facts }), {
-    code: 7,
+    kind: 'invalid',
     message: /MTU of 1280 at least, and the tunnel has 1250/,
   })
 })
@@ -313,22 +374,64 @@ t.test('findSelf', async (t) => {
   t.equal(findSelf(nodes, machine(['10.9.0.2/24']), undefined).name, 'n2', 'is who has an address of this machine')
   t.equal(findSelf(nodes, machine(['10.9.0.9/24']), 'n1').name, 'n1', 'or who is named')
   t.throws(() => findSelf(nodes, machine(['10.9.0.9/24']), undefined), {
-    code: 7,
+    message: /not in the table/,
+    kind: 'invalid',
     details: /this machine has 10.9.0.9;/,
   })
-  t.throws(() => findSelf(nodes, machine(['10.9.0.1/24']), 'n7'), { code: 7, message: /no entry is called "n7"/ })
+  t.throws(() => findSelf(nodes, machine(['10.9.0.1/24']), 'n7'), {
+    kind: 'invalid',
+    message: /no entry is called "n7"/,
+  })
   t.throws(() => findSelf(nodes, machine(['10.9.0.1/24', '10.9.0.2/24']), undefined), {
-    code: 7,
+    kind: 'invalid',
     message: /both "n1" and "n2"/,
   })
 })
 
-t.test("a peer's pods must not have addresses of a link here; this node's may", async (t) => {
+t.test('what a pod may send', async (t) => {
+  const peers = [dual(1), dual(2), dual(3)]
+  const facts = machine(['10.9.0.1/24', 'fd09::1/64'], { mtu: 1400 })
+  const narrow = machine(['10.9.0.1/24'], { mtu: 1200 })
+  const path = (mtu: number) => ({ family: 4, to: parsePrefix('10.9.0.3/32') as never, link: 2, mtu }) as const
+  const rows: readonly [what: string, given: Omit<Case, 'what' | 'want'>, mtu: number | undefined][] = [
+    ['host-gw: as much as its uplink', { mode: 'host-gw', nodes: peers, facts }, 1400],
+    [
+      'host-gw: no more than the smallest of its ways',
+      {
+        mode: 'host-gw',
+        nodes: [node(1), node(2), node(3)],
+        facts: machine(['10.9.0.1/24'], { routes: [path(1300)] }),
+      },
+      1300,
+    ],
+    ['host-gw: without peers, what its own link takes', { mode: 'host-gw', nodes: [dual(1)], facts }, 1400],
+    [
+      'host-gw: what the table says of this node',
+      { mode: 'host-gw', nodes: [node(1, { mtu: 1350 }), node(2)], facts },
+      1350,
+    ],
+    ['host-gw: IPv6 pods keep what IPv6 needs', { mode: 'host-gw', nodes: [dual(1), dual(2)], facts: narrow }, 1280],
+    ['host-gw: IPv4 pods have no such floor', { mode: 'host-gw', nodes: [node(1), node(2)], facts: narrow }, 1200],
+    ['vxlan: what fits into the tunnel', { mode: 'vxlan', nodes: peers, facts }, 1350],
+    ['vxlan: less where "mtu" is less', { mode: 'vxlan', nodes: peers, facts, config: { mtu: 1300 } }, 1300],
+    ['vxlan: no more where "mtu" is more', { mode: 'vxlan', nodes: peers, facts, config: { mtu: 9000 } }, 1350],
+    [
+      'vxlan with directRouting: the same to all',
+      { mode: 'vxlan', nodes: peers, facts, config: { directRouting: true } },
+      1350,
+    ],
+  ]
+  for (const [what, given, mtu] of rows) t.equal(desired(given).podMtu, mtu, what)
+})
+
+t.test("a machine is not known by its tunnel's addresses", async (t) => {
   const nodes = parseTable([node(1), node(2)])
-  const self = nodes[0] as never
-  refuseLocalClash(nodes, self, machine(['10.9.0.1/24', '10.244.1.1/24']), '', () => false)
-  const facts = machine(['10.9.0.1/24', '10.244.2.1/24'])
-  const message = /"\/nodes\/1\/podCIDRs\/0" is 10.244.2.0\/24 of "n2", but eth0 of this machine has 10.244.2.1\/24/
-  t.throws(() => refuseLocalClash(nodes, self, facts, '', () => false), { code: 7, message })
-  refuseLocalClash(nodes, self, facts, '', ({ name }) => name === 'eth0')
+  const facts = machine(['10.9.0.1/24', '10.9.0.2/32'])
+  const [first, second] = facts.addresses
+  const tunnelled = {
+    ...facts,
+    addresses: [first, { ...second, linkIndex: 9 }] as LinkAddress[],
+    tunnels: new Set([9]),
+  }
+  t.equal(findSelf(nodes, tunnelled, undefined).name, 'n1')
 })

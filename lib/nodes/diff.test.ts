@@ -5,10 +5,11 @@ import { parseAddress } from '../ip/address.js'
 import { parsePrefix } from '../ip/prefix.js'
 import type { Link } from '../netlink/links/link.js'
 import type { KnownRoute } from '../netlink/routes.js'
+import type { Scope } from '../netlink/scope.js'
+import { describeChange } from './changes.js'
 import type { Desired, DesiredDevice, DesiredRoute } from './desired.js'
 import { addressSteps, deviceStep } from './device.js'
-import { difference, type Ownership, type Present, routeKey } from './difference.js'
-import { describeChange } from './requests.js'
+import { difference, type Ownership, type Present, routeKey } from './diff.js'
 
 const prefix = (text: string) => parsePrefix(text) as NonNullable<ReturnType<typeof parsePrefix>>
 const address = (text: string) => parseAddress(text) as NonNullable<ReturnType<typeof parseAddress>>
@@ -156,7 +157,7 @@ const device: DesiredDevice = {
   local: address('10.9.0.1'),
   underlay: 4,
   txChecksum: 'auto',
-  addresses: [prefix('10.244.1.0/32')],
+  addresses: [{ prefix: prefix('10.244.1.0/32'), scope: 'link' }],
 }
 const link = (more: object = {}, data: object = {}) =>
   ({
@@ -195,6 +196,14 @@ t.test('deviceStep', async (t) => {
 })
 
 t.test('addressSteps replaces all but link-local addresses', async (t) => {
-  const present = [prefix('10.244.9.0/32'), prefix('fe80::1/64')]
+  const at = (text: string, scope: Scope = 'universe') => ({ prefix: prefix(text), scope })
+  const present = [at('10.244.9.0/32'), at('fe80::1/64', 'link')]
   t.same(addressSteps(device.addresses, present), { add: device.addresses, remove: [present[0]] })
+  const global = [at('10.244.1.0/32')]
+  t.same(
+    addressSteps(device.addresses, global),
+    { add: device.addresses, remove: global },
+    'one of another scope is another',
+  )
+  t.same(addressSteps([at('fd10::/128')], [at('fd10::/128', 'site')]), { add: [], remove: [] }, 'but not of IPv6')
 })

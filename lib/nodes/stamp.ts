@@ -4,21 +4,27 @@
  * - `stamp`: what it depended on, small, read by every ADD
  * - `applied`: the routes it made, so that it removes only those
  * - `peers`: neighbours and FDB entries in lines of one length, so that a few can be looked at
- * - `excluded`: what pods reach under their own addresses (lib/nodes/excluded)
+ * - `excluded`: what pods reach under their own addresses (lib/nodes/exclusions)
  *
  * All of it is worthless in another boot or another network namespace, and says which it is of.
  */
 
-import { CniError, ErrorCode } from '../cni/error.js'
+import { formatAddress, parseAddress } from '../ip/address.js'
+import type { Netlink } from '../netlink/netlink.js'
 import { replaceFile, withDirectory } from '../store/atomic.js'
-import { bootId } from '../sys/clock.js'
+import { bootId, monotonic } from '../sys/clock.js'
 import { isErrno } from '../sys/errno.js'
 import { close, open, read, readAll, readDirectory, readText, seekFromEnd, stat, unlink, writeAt } from '../sys/file.js'
 import { lockRange } from '../sys/lock.js'
-import { buildId, processId } from '../sys/process.js'
+import { buildId, processId, randomBytes } from '../sys/process.js'
 import { decodeUtf8, encodeUtf8, hex } from '../sys/text.js'
-import type { Mode, Settings } from './settings.js'
-import type { TableMark } from './source.js'
+import type { Desired, DesiredDevice } from './desired.js'
+import { type Ownership, routeKey } from './diff.js'
+import { NodesError } from './error.js'
+import { TABLE_BASE } from './identity.js'
+import type { Mode, Settings } from './model.js'
+import { linkLooks, weigh } from './observe.js'
+import { isUnchanged, type TableMark, type TableSource } from './source.js'
 
 /** The boot and the network namespace that a file speaks of. */
 export interface Here {
@@ -35,6 +41,8 @@ export interface Stamp {
   /** The settings as text. */
   readonly settings: string
   readonly table: TableMark
+  /** The table's file; `''` for an inline table. */
+  readonly file: string
   /** Index and looks of each link that the application depended on; index 0 stands for all addresses. */
   readonly links: readonly (readonly [index: number, looks: string])[]
   /** What our routes and rules weigh. */
@@ -48,6 +56,11 @@ export interface Stamp {
   readonly families: readonly (4 | 6)[]
   /** Monotonic milliseconds from when on peers that the kernel refused are tried again. */
   readonly retryAt: number | undefined
+  /** Which entry of the table this node is, and what its pods' addresses are taken from. */
+  readonly node: string
+  readonly podCIDRs: readonly string[]
+  /** What could not be served, in one line; undefined where all was. */
+  readonly trouble: string | undefined
   /** The set of masquerading's that was filled with the nodes; undefined where the network was not masqueraded. */
   readonly masquerade: string | undefined
 }
@@ -117,6 +130,39 @@ export function everyApplied(stateDir: string, here: Here): Applied[] {
   return found
 }
 
+/** What this network made before, by either plugin, and what other networks did. */
+export interface History {
+  readonly own: readonly Applied[]
+  readonly others: readonly Applied[]
+}
+
+export function readHistory({ stateDir, network }: Settings, here: Here): History {
+  const all = everyApplied(stateDir, here)
+  return {
+    own: all.filter((applied) => applied.network === network),
+    others: all.filter((applied) => applied.network !== network),
+  }
+}
+
+/** What of the kernel's is this network's; `device` is the tunnel's index where it is there. */
+export function ownership(
+  { own, others }: History,
+  device: number | undefined,
+  wanted: DesiredDevice | undefined,
+): Ownership {
+  const claimed = new Map<string, string>()
+  for (const { network, routes } of others) for (const key of routes) claimed.set(key, network)
+  const tables = new Set(own.flatMap((applied) => applied.tables))
+  if (wanted !== undefined) tables.add(TABLE_BASE + wanted.vni)
+  return { device, applied: new Set(own.flatMap(({ routes }) => routes)), others: claimed, tables }
+}
+
+/** What an application claims. */
+export function appliedOf({ network, mode }: Settings, desired: Desired): Applied {
+  const tables = [...new Set(desired.rules.map(({ table }) => table))]
+  return { network, mode, routes: desired.routes.map((route) => routeKey(route)), tables }
+}
+
 function entriesOf(directory: string): readonly { readonly name: string }[] {
   try {
     return readDirectory(directory)
@@ -159,8 +205,8 @@ export function locked<T>(directory: string, work: () => T): T {
   try {
     if (!lockRange(fd, PATIENCE)) {
       const holder = (decodeUtf8(readAll(fd, 64, path)) ?? '').trim()
-      throw new CniError(
-        ErrorCode.TryAgainLater,
+      throw new NodesError(
+        'not-yet',
         `the table of nodes is being applied by another call for ${PATIENCE / 1000} s`,
         `it holds ${path}: ps -fp ${holder}`,
       )
@@ -187,4 +233,45 @@ function parse<T>(text: string | undefined, here: Here): T | undefined {
   }
   const ours = value?.version === 1 && value.boot === here.boot && value.cookie === here.cookie
   return ours ? (value as T) : undefined
+}
+
+/** Peers whose neighbour and FDB entry are looked at, each time others. */
+const SAMPLE = 2
+
+/**
+ * Whether the last application still stands, which is all that an ADD pays for when nothing has changed: settings, table,
+ * links, routes and a sample of the peers are as the stamp has them. Cheap things first.
+ */
+export function stillStands(
+  netlink: Netlink,
+  directory: string,
+  stamp: Stamp,
+  settings: string,
+  source: TableSource,
+): boolean {
+  if (stamp.settings !== settings || !isUnchanged(source, stamp.table)) return false
+  if (stamp.retryAt !== undefined && monotonic() > stamp.retryAt) return false
+  for (const [index, looks] of stamp.links) if (linkLooks(netlink, index) !== looks) return false
+  if (weigh(netlink, stamp.families, stamp.device !== 0) !== stamp.weight) return false
+  return stamp.peers === 0 || sampleStands(netlink, directory, stamp)
+}
+
+function sampleStands(netlink: Netlink, directory: string, { peers, device }: Stamp): boolean {
+  const random = randomBytes(SAMPLE * 2)
+  for (let at = 0; at < Math.min(SAMPLE, peers); at++) {
+    const chosen = ((random[at * 2] as number) * 256 + (random[at * 2 + 1] as number)) % peers
+    const peer = readPeer(directory, chosen)
+    const address = peer === undefined ? undefined : parseAddress(peer.address)
+    if (peer === undefined || address === undefined) return false
+    try {
+      const neighbour = netlink.neighbours.get(device, address)
+      if (neighbour.mac !== peer.mac || neighbour.state !== 'permanent') return false
+      const { to } = netlink.fdb.get(device, { mac: peer.mac, self: true })
+      if (to === undefined || formatAddress(to) !== peer.to) return false
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENODEV', 'ESRCH')) return false
+      throw error
+    }
+  }
+  return true
 }

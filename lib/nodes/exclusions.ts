@@ -1,12 +1,38 @@
-/** What the table of nodes means to masquerading: the set of nodes of `inet flatnet-masq`, where the network has one. */
+/**
+ * What pods reach under their own addresses: the pod CIDRs and node addresses of a network's table. They are kept as a
+ * file beside the network's stamp, for the plugin that masquerades its pods, and fill the set of nodes of
+ * `inet flatnet-masq` where the network has one.
+ */
 
-import type { Prefix } from '../ip/prefix.js'
+import { formatPrefix, hostPrefix, type Prefix, parsePrefix } from '../ip/prefix.js'
 import { excludeNodes, nodesStamp, wrongExclusion } from '../ruleset/masquerade.js'
 import { withRulesetIfAny } from '../ruleset/settle.js'
-import { excludedBy, readExcluded, writeExcluded } from './excluded.js'
-import type { Settings } from './settings.js'
-import { stateDirectory } from './state.js'
-import type { Node } from './table.js'
+import { replaceFile } from '../store/atomic.js'
+import { readText } from '../sys/file.js'
+import { encodeUtf8 } from '../sys/text.js'
+import type { Node, Settings } from './model.js'
+import { stateDirectory } from './stamp.js'
+
+const FILE = 'excluded'
+
+/** A node without pod CIDRs is left out: it has no way back to pods, so they reach it under their node's address. */
+export function excludedBy(nodes: readonly Node[]): Prefix[] {
+  const members = nodes.filter(({ podCIDRs }) => podCIDRs.length > 0)
+  return members.flatMap(({ podCIDRs, addresses }) => [...podCIDRs, ...addresses.map(hostPrefix)])
+}
+
+/** `directory` is a network's of one plugin (lib/nodes/stamp). */
+export function writeExcluded(directory: string, prefixes: readonly Prefix[]): void {
+  const text = prefixes.map((prefix) => `${formatPrefix(prefix)}\n`).join('')
+  const path = `${directory}/${FILE}`
+  if (readText(path) !== text) replaceFile(path, encodeUtf8(text))
+}
+
+/** Of the plugin that applied the network's table; empty where none did. */
+export function readExcluded(stateDir: string, network: string): Prefix[] {
+  const text = ['vxlan', 'host-gw'].map((mode) => readText(`${stateDir}/${network}/${mode}/${FILE}`) ?? '').join('')
+  return text.split('\n').flatMap((line) => (line === '' ? [] : (parsePrefix(line) ?? [])))
+}
 
 /** Which set was filled, told from one that somebody made anew; undefined where the network is not masqueraded. */
 export type MasqueradeStamp = string | undefined

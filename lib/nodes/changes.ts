@@ -8,7 +8,7 @@ import { removeNeighbour, replaceNeighbour } from '../netlink/neighbours.js'
 import { addRoute, type Route, removeRoute } from '../netlink/routes.js'
 import { addRule, removeRule } from '../netlink/rules.js'
 import type { DesiredRoute, DesiredRule } from './desired.js'
-import { type Change, describeRoute } from './difference.js'
+import { type Change, describeRoute } from './diff.js'
 import { OWN_PROTOCOL } from './identity.js'
 
 /** `device` is the index of the tunnel's link; 0 where there is none. */
