@@ -2,12 +2,12 @@
 
 import type { Route } from '../../lib/cni/result.js'
 import { equalAddresses, type Family, parseAddress } from '../../lib/ip/address.js'
-import { equalPrefixes, formatPrefix, type Prefix, parsePrefix } from '../../lib/ip/prefix.js'
+import { equalPrefixes, formatPrefix, type Prefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { KnownRoute } from '../../lib/netlink/routes.js'
 import type { Differs } from './check.js'
-import { type Address, tableOf } from './routes.js'
+import { type Address, destinationOf, tableOf } from './routes.js'
 
 export function checkAddresses(container: Netlink, link: Link, addresses: readonly Address[], differs: Differs): void {
   if (addresses.length === 0) {
@@ -34,9 +34,9 @@ export function checkRoutes(
 ): void {
   const lists = new Map<string, KnownRoute[]>()
   for (const route of routes) {
-    const to = parsePrefix(route.dst)
+    const to = destinationOf(route.dst)
     if (to === undefined) {
-      differs(`route destination ${JSON.stringify(route.dst)} is no prefix`)
+      differs(`route destination ${JSON.stringify(route.dst)} is not an address with a prefix length`)
       continue
     }
     const { family } = to.address

@@ -3,7 +3,7 @@
 import { CniError, ErrorCode, toCniError } from '../../lib/cni/error.js'
 import type { Route } from '../../lib/cni/result.js'
 import type { Family } from '../../lib/ip/address.js'
-import { broadcastOf, formatPrefix } from '../../lib/ip/prefix.js'
+import { broadcastOf, formatPrefix, type Prefix } from '../../lib/ip/prefix.js'
 import { addAddress } from '../../lib/netlink/addresses.js'
 import { changeLink } from '../../lib/netlink/links/requests.js'
 import type { Request } from '../../lib/netlink/message.js'
@@ -14,7 +14,9 @@ import { monotonic, sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { hasIpv6, lackingIpv6 } from '../../lib/sysctl/ipv6.js'
 import { preferSysctl, requireSysctl } from '../../lib/sysctl/sysctl.js'
+import { addBehind, routeRequest } from './add-route.js'
 import type { ContainerEnd } from './connect.js'
+import { connectedMetric, gatewayRoutes } from './own-subnet.js'
 import { type Address, toKernelRoute } from './routes.js'
 
 /**
@@ -41,35 +43,65 @@ export interface Wanted {
 /** From when it is up: the kernel announces a MAC that somebody gives the link. */
 const ANNOUNCING = { arpNotify: true }
 
+/** One request of those that configure the link, and what it is for: that decides what follows a refusal. */
+interface Step {
+  readonly request: Request
+  readonly address?: Prefix
+  readonly route?: KernelRoute
+}
+
 /** Addresses, up, routes: in one batch where nothing is in the way. */
-export function configure(
-  container: Netlink,
-  file: ContainerFile,
-  { index, name, mac: born }: ContainerEnd,
-  wanted: Wanted,
-): void {
-  const { mac, addresses, routes, detectDuplicates } = wanted
-  const kernelRoutes = routes.map((route) => toKernelRoute(route, index, addresses))
-  const first = addresses.map(({ prefix }) =>
-    addAddress(index, { prefix, broadcast: broadcastOf(prefix), noDad: !detectDuplicates }, { exclusive: true }),
-  )
-  const requests = [...first, ...changeLink(index, { ...(mac === born ? {} : { mac }), up: true, ipv4: ANNOUNCING })]
-  const waits = detectDuplicates && addresses.some(({ prefix }) => prefix.address.family === 6)
-  if (!waits) requests.push(...kernelRoutes.map(routeRequest))
-  const failures = container.batch(requests)
-  const disabled = failures.some(({ index: at, error }) => at < first.length && isErrno(error, 'EACCES', 'EPERM'))
-  if (disabled && addresses.some(({ prefix }) => prefix.address.family === 6)) {
-    // Nothing is lost by asking again: what is there already is what we have just put there.
-    inContainer(file, () => enableIpv6(name))
-    for (const { index: at } of failures)
-      retry(container, requests[at] as Request, kernelRoutes[at - requests.length + kernelRoutes.length], name)
+export function configure(container: Netlink, file: ContainerFile, end: ContainerEnd, wanted: Wanted): void {
+  const { addresses, routes, detectDuplicates } = wanted
+  const kernelRoutes = routes.map((route) => toKernelRoute(route, end.index, addresses))
+  const link = linkSteps(end, wanted, kernelRoutes)
+  const ways = routeSteps(addresses, kernelRoutes)
+  if (detectDuplicates && addresses.some(({ prefix }) => prefix.address.family === 6)) {
+    apply(container, file, end.name, link)
+    waitForDuplicates(container, end.index, end.name)
+    apply(container, file, end.name, ways)
   } else {
-    for (const { index: at, error } of failures)
-      settle(container, error, kernelRoutes[at - requests.length + kernelRoutes.length], name)
+    apply(container, file, end.name, [...link, ...ways])
   }
-  if (!waits) return
-  waitForDuplicates(container, index, name)
-  for (const route of kernelRoutes) addRouteOf(container, route, name)
+}
+
+function linkSteps({ index, mac: born }: ContainerEnd, wanted: Wanted, routes: readonly KernelRoute[]): Step[] {
+  const { mac, addresses, detectDuplicates } = wanted
+  const change = { ...(mac === born ? {} : { mac }), up: true, ipv4: ANNOUNCING }
+  return [
+    ...addresses.map(({ prefix }) => {
+      const spec = { prefix, broadcast: broadcastOf(prefix), noDad: !detectDuplicates }
+      const metric = connectedMetric(prefix, routes)
+      return { request: addAddress(index, { ...spec, metric }, { exclusive: true }), address: prefix }
+    }),
+    ...changeLink(index, change).map((request) => ({ request })),
+  ]
+}
+
+function routeSteps(addresses: readonly Address[], routes: readonly KernelRoute[]): Step[] {
+  const prefixes = addresses.map(({ prefix }) => prefix)
+  return [
+    ...gatewayRoutes(prefixes, routes).map((route) => ({ request: addRoute(route, 'replace') })),
+    ...routes.map((route) => ({ request: routeRequest(route), route })),
+  ]
+}
+
+function apply(container: Netlink, file: ContainerFile, name: string, steps: readonly Step[]): void {
+  const failures = container.batch(steps.map(({ request }) => request))
+  const refused = failures.map(({ index, error }) => ({ step: steps[index] as Step, error }))
+  if (!refused.some(lacksIpv6)) {
+    for (const { step, error } of refused) settle(container, step, error, name)
+    return
+  }
+  inContainer(file, () => enableIpv6(name))
+  for (const { step } of refused) {
+    const [failure] = container.batch([step.request])
+    if (failure !== undefined) settle(container, step, failure.error, name)
+  }
+}
+
+function lacksIpv6({ step: { address }, error }: { readonly step: Step; readonly error: Error }): boolean {
+  return address?.address.family === 6 && isErrno(error, 'EACCES', 'EPERM')
 }
 
 /** IPv6 on `lo` as well, which local delivery goes through. */
@@ -78,54 +110,9 @@ function enableIpv6(ifName: string): void {
   preferSysctl(`net/ipv6/conf/${ifName}/keep_addr_on_down`, '1')
 }
 
-function retry(container: Netlink, request: Request, route: KernelRoute | undefined, name: string): void {
-  const [failure] = container.batch([request])
-  if (failure !== undefined) settle(container, failure.error, route, name)
-}
-
-function settle(container: Netlink, error: Error, route: KernelRoute | undefined, name: string): void {
-  if (route === undefined || !isErrno(error, 'EEXIST') || !isIpv6Default(route)) throw explained(error, name)
-  addBehind(container, route, error, name)
-}
-
-/**
- * A route goes behind those that are there, so that another attachment's default route stays in use.
- * IPv6 has no order among equals, it would share the traffic between them: there a default route is
- * refused where there is one, and then tried with the next higher metric.
- */
-function routeRequest(route: KernelRoute): Request {
-  return addRoute(route, isIpv6Default(route) ? 'create-exclusive' : 'append')
-}
-
-function isIpv6Default({ to }: KernelRoute): boolean {
-  return to !== 'default' && to.length === 0 && to.address.family === 6
-}
-
-function addRouteOf(container: Netlink, route: KernelRoute, name: string): void {
-  const [failure] = container.batch([routeRequest(route)])
-  if (failure !== undefined) settle(container, failure.error, route, name)
-}
-
-function addBehind(container: Netlink, route: KernelRoute, refused: Error, name: string): void {
-  const ATTEMPTS = 16
-  const DEFAULT_METRIC = 1024
-  if (route.priority !== undefined || hasSame(container, route)) throw explained(refused, name)
-  for (let n = 1; n <= ATTEMPTS; n++) {
-    const [failure] = container.batch([routeRequest({ ...route, priority: DEFAULT_METRIC + n })])
-    if (failure === undefined) return
-    if (!isErrno(failure.error, 'EEXIST')) throw explained(failure.error, name)
-  }
-  throw explained(refused, name)
-}
-
-/** The very same route twice is a mistake of the list's. */
-function hasSame(container: Netlink, { table, via, link }: KernelRoute): boolean {
-  const there = container.routes.list({ family: 6, ...(table === undefined ? {} : { table }) })
-  const next = (address: KernelRoute['via']) => String(address?.bytes ?? '')
-  return there.some(
-    (known) =>
-      (known.to === 'default' || known.to.length === 0) && known.link === link && next(known.via) === next(via),
-  )
+function settle(container: Netlink, { route }: Step, refused: Error, name: string): void {
+  const error = route === undefined ? refused : addBehind(container, route, refused)
+  if (error !== undefined) throw explained(error, name)
 }
 
 /** Only with `enabledad`: until the kernel has asked the segment, the address is not to be used. */

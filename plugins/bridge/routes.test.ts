@@ -1,5 +1,6 @@
 import t from 'tap'
 import { formatAddress } from '../../lib/ip/address.js'
+import { formatPrefix, type Prefix } from '../../lib/ip/prefix.js'
 import { gatewayFor } from './gateway.js'
 import { addressesOf, missingDefaultRoutes, toKernelRoute } from './routes.js'
 
@@ -33,7 +34,18 @@ t.test('toKernelRoute() takes table 0 for main and other zeros for absent', asyn
   t.match(route, { table: 254, priority: undefined, mtu: undefined, advertisedMss: undefined })
 })
 
-t.test('toKernelRoute() refuses host bits, and a next hop of the other family', async (t) => {
+t.test('toKernelRoute() clears the host bits of an IPv6 destination', async (t) => {
+  for (const [dst, to] of [
+    ['2001:db8:200::1/24', '2001:d00::/24'],
+    ['fd00::7/121', 'fd00::/121'],
+    ['fd00::7/128', 'fd00::7/128'],
+    ['::7/0', '::/0'],
+  ] as const) {
+    t.equal(formatPrefix(toKernelRoute({ dst }, 2, DUAL).to as Prefix), to)
+  }
+})
+
+t.test('toKernelRoute() refuses host bits of IPv4, and a next hop of the other family', async (t) => {
   t.throws(() => next({ dst: '10.0.0.1/8' }), { code: 7 })
   t.throws(() => next({ dst: '2001:db8::/32', gw: '10.1.2.1' }), { code: 7 })
   t.throws(() => next({ dst: 'ten' }), { code: 7 })

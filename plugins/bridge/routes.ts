@@ -3,7 +3,7 @@
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { Result, Route } from '../../lib/cni/result.js'
 import { type Family, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
-import { hasHostBits, type Prefix, parsePrefix } from '../../lib/ip/prefix.js'
+import { hasHostBits, networkOf, type Prefix, parsePrefix } from '../../lib/ip/prefix.js'
 import type { Route as KernelRoute } from '../../lib/netlink/routes.js'
 
 /** RT_SCOPE_LINK: this and what is narrower has no next hop. */
@@ -57,10 +57,19 @@ export function tableOf(table: number | undefined): number {
   return table === undefined || table === 0 ? TABLE_MAIN : table
 }
 
+/**
+ * The destination of a route; undefined where the text is no prefix. Host bits behind an IPv6 prefix are cleared, as the
+ * kernel clears them; with those of IPv4 it refuses the route, so they are kept.
+ */
+export function destinationOf(dst: string): Prefix | undefined {
+  const prefix = parsePrefix(dst)
+  return prefix?.address.family === 6 ? { address: networkOf(prefix), length: prefix.length } : prefix
+}
+
 /** What to ask the kernel for, for routes on the link of this index. Throws code 7 for what cannot be one. */
 export function toKernelRoute(route: Route, link: number, addresses: readonly Address[]): KernelRoute {
   const { dst, gw, mtu, advmss, priority, table, scope = 0 } = route
-  const to = parsePrefix(dst)
+  const to = destinationOf(dst)
   if (to === undefined) throw invalid(`route destination ${JSON.stringify(dst)} is no prefix`)
   if (hasHostBits(to)) throw invalid(`route destination ${dst} has bits set behind its prefix length`)
   const { family } = to.address

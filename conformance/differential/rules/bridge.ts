@@ -34,7 +34,7 @@ export const BRIDGE: readonly Rule[] = [
     covers: all(having('before', 'a default route in the container'), where(/^PROBE packet, masquerade/, /^nothing$/)),
   },
   {
-    name: 'a route with host bits is code 7',
+    name: 'an IPv4 route with host bits is code 7',
     reason: 'it is the configuration that is wrong; the reference says 999, from the kernel',
     covers: all(of('bridge'), having('routes', 'host bits'), where(/^ADD error code$/, /^7$/, /^999$/)),
   },
