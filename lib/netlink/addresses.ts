@@ -80,7 +80,7 @@ export function addAddress(linkIndex: number, spec: AddressSpec, options: { excl
   return {
     type: RTM_NEWADDR,
     flags: NLM_F_CREATE | (options.exclusive === true ? NLM_F_EXCL : NLM_F_REPLACE),
-    about: () => `add address ${formatPrefix(spec.prefix)} to link ${linkIndex}`,
+    about: (link) => `add address ${formatPrefix(spec.prefix)} to ${link(linkIndex)}`,
     write(writer) {
       const { address: local, length } = spec.prefix
       const flags = (spec.noDad === true ? IFA_F_NODAD : 0) | (spec.noPrefixRoute === true ? IFA_F_NOPREFIXROUTE : 0)
@@ -105,7 +105,7 @@ export function removeAddress(linkIndex: number, prefix: Prefix, peer?: IpAddres
   return {
     type: RTM_DELADDR,
     flags: 0,
-    about: () => `remove address ${formatPrefix(prefix)} from link ${linkIndex}`,
+    about: (link) => `remove address ${formatPrefix(prefix)} from ${link(linkIndex)}`,
     write(writer) {
       const { address: local, length } = prefix
       writeHeader(writer, familyNumber(local.family), length, 0, 0, linkIndex)
@@ -119,7 +119,7 @@ export function listAddresses(linkIndex: number, family?: Family): Request {
   return {
     type: RTM_GETADDR,
     flags: 0,
-    about: () => `list addresses of link ${linkIndex}`,
+    about: (link) => `list addresses of ${link(linkIndex)}`,
     write: (writer) => writeHeader(writer, familyNumber(family), 0, 0, 0, linkIndex),
   }
 }

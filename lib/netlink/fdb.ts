@@ -60,7 +60,7 @@ function fdbRequest(
   return {
     type,
     flags,
-    about: () => `${verb} FDB entry ${spec.mac} of link ${linkIndex}`,
+    about: (link) => `${verb} FDB entry ${spec.mac} of ${link(linkIndex)}`,
     write(writer) {
       const { to, mac, vlan, port, vni, via: link } = spec
       writeNeighbourHeader(writer, AF_BRIDGE, linkIndex, state, tables(spec))
@@ -96,7 +96,7 @@ export function listFdb(linkIndex: number): Request {
   return {
     type: RTM_GETNEIGH,
     flags: 0,
-    about: () => `list FDB of link ${linkIndex}`,
+    about: (link) => `list FDB of ${link(linkIndex)}`,
     write: (writer) => writeNeighbourHeader(writer, AF_BRIDGE, linkIndex),
   }
 }

@@ -22,14 +22,25 @@ import type { NetlinkSocket } from './socket.js'
 export class Links {
   constructor(private readonly socket: NetlinkSocket) {}
 
+  private readonly read = (message: Message): Link => {
+    const link = readLink(message)
+    this.socket.linkNames.learn(link)
+    return link
+  }
+
+  /** For a link that nothing has been read of yet: what errors are to call it. */
+  learn(link: Pick<Link, 'index' | 'name'>): void {
+    this.socket.linkNames.learn(link)
+  }
+
   /** By name or index; throws NetlinkError ENODEV where there is none. */
   get(which: string | number): Link {
-    return this.socket.get(getLink(which), readLink)
+    return this.socket.get(getLink(which), this.read)
   }
 
   /** By name or index; undefined where there is none. */
   find(which: string | number): Link | undefined {
-    return this.ask(which, readLink)
+    return this.ask(which, this.read)
   }
 
   /** Of a link by its index, without all that else is to be known of it. Throws NetlinkError ENODEV where there is none. */
@@ -53,7 +64,7 @@ export class Links {
 
   /** Those that match, selected by the kernel. */
   list(filter: LinkFilter = {}): Link[] {
-    return this.socket.dump(listLinks(filter), readLink)
+    return this.socket.dump(listLinks(filter), this.read)
   }
 
   /**
@@ -70,7 +81,7 @@ export class Links {
         `link ${spec.name} is born elsewhere: set alias, address generation mode, bridge port and up there`,
       )
     }
-    const echo = this.socket.requestEcho(createLink(spec), readLink)
+    const echo = this.socket.requestEcho(createLink(spec), this.read)
     // Kernels before 6.2 send no echo.
     const link = echo ?? this.get(spec.name)
     if (completed) {

@@ -21,14 +21,17 @@ export const NLMSG_NOOP = 1
 export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
 
+/** `link eth0`, of its index. */
+export type DescribeLink = (index: number) => string
+
 /** Something to ask of the kernel. It is written when it is sent, straight into the socket's buffer. */
 export interface Request {
   /** nlmsg_type. */
   readonly type: number
   /** NLM_F_ flags besides REQUEST, ACK and DUMP, which the socket sets. */
   readonly flags: number
-  /** What it does and to what, for errors: `create link veth0`. */
-  about(): string
+  /** What it does and to what, for errors: `create link veth0`. Links that it names by their index go through `link`. */
+  about(link: DescribeLink): string
   /** Appends the family's fixed header and the attributes. */
   write(writer: Writer): void
 }

@@ -55,7 +55,7 @@ function newNeighbour(linkIndex: number, spec: NeighbourSpec, flags: number, ver
   return {
     type: RTM_NEWNEIGH,
     flags,
-    about: () => `${verb} neighbour ${formatAddress(spec.address)} on link ${linkIndex}`,
+    about: (link) => `${verb} neighbour ${formatAddress(spec.address)} on ${link(linkIndex)}`,
     write(writer) {
       const { address: to, mac, state = 'permanent' } = spec
       const marks = (spec.proxy === true ? NTF_PROXY : 0) | (spec.router === true ? NTF_ROUTER : 0)
@@ -83,7 +83,7 @@ export function removeNeighbour(linkIndex: number, address: IpAddress): Request 
   return {
     type: RTM_DELNEIGH,
     flags: 0,
-    about: () => `remove neighbour ${formatAddress(address)} from link ${linkIndex}`,
+    about: (link) => `remove neighbour ${formatAddress(address)} from ${link(linkIndex)}`,
     write(writer) {
       writeNeighbourHeader(writer, familyNumber(address.family), linkIndex)
       neighbourAttributes.write(writer, { to: address })
@@ -96,7 +96,7 @@ export function getNeighbour(linkIndex: number, address: IpAddress): Request {
   return {
     ...removeNeighbour(linkIndex, address),
     type: RTM_GETNEIGH,
-    about: () => `get neighbour ${formatAddress(address)} on link ${linkIndex}`,
+    about: (link) => `get neighbour ${formatAddress(address)} on ${link(linkIndex)}`,
   }
 }
 

@@ -38,7 +38,7 @@ export function getNetconf(family: Family, link: number): Request {
   return {
     type: RTM_GETNETCONF,
     flags: 0,
-    about: () => `get IPv${family} settings of ${link === ALL ? 'all links' : `link ${link}`}`,
+    about: (describe) => `get IPv${family} settings of ${link === ALL ? 'all links' : describe(link)}`,
     write(writer) {
       writer.u32(familyNumber(family))
       netconf.write(writer, { link })

@@ -7,7 +7,15 @@ import { attributes } from './codec/attributes.js'
 import { type AttributeType, ip, u32, unmarked } from './codec/types.js'
 import type { Writer } from './codec/writer.js'
 import { familyNumber, familyOf } from './family.js'
-import { type Message, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, type Request } from './message.js'
+import {
+  type DescribeLink,
+  type Message,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+  type Request,
+} from './message.js'
 import { type Scope, scopeName, scopeNumber } from './scope.js'
 import type { NetlinkSocket } from './socket.js'
 
@@ -134,9 +142,10 @@ function routeFamily(route: Route): Family {
   return family
 }
 
-function describe(route: Route): string {
+function describe(route: Route, link: DescribeLink): string {
   const to = route.to === 'default' ? 'default' : formatPrefix(route.to)
-  return route.via === undefined ? to : `${to} via ${formatAddress(route.via)}`
+  const via = route.via === undefined ? '' : ` via ${formatAddress(route.via)}`
+  return `${to}${via}${route.link === undefined ? '' : ` by ${link(route.link)}`}`
 }
 
 function writeHeader(
@@ -199,7 +208,7 @@ export function addRoute(route: Route, mode: RouteMode): Request {
   return {
     type: RTM_NEWROUTE,
     flags: MODES[mode],
-    about: () => `${mode === 'replace' ? 'replace' : 'add'} route ${describe(route)}`,
+    about: (link) => `${mode === 'replace' ? 'replace' : 'add'} route ${describe(route, link)}`,
     write(writer) {
       const { type = 'unicast', protocol = PROTOCOL_BOOT } = route
       const scope = route.scope === undefined ? defaultScope(route, type) : scopeNumber(route.scope)
@@ -213,7 +222,7 @@ export function removeRoute(route: Route): Request {
   return {
     type: RTM_DELROUTE,
     flags: 0,
-    about: () => `remove route ${describe(route)}`,
+    about: (link) => `remove route ${describe(route, link)}`,
     write(writer) {
       const type = route.type === undefined ? 0 : TYPES.indexOf(route.type)
       const anyScope = routeFamily(route) === 4 ? 'nowhere' : 'universe' // IPv6 has no scopes

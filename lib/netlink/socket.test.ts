@@ -1,6 +1,17 @@
 import t from 'tap'
+import { type IpAddress, parseAddress } from '../ip/address.js'
+import { addAddress, listAddresses, removeAddress } from './addresses.js'
+import { listFdb, replaceFdb } from './fdb.js'
+import { setPort } from './links/port.js'
+import { changeLink, deleteLink, getLink } from './links/requests.js'
+import { addVlan, listVlans } from './links/vlan.js'
 import type { Message, Request } from './message.js'
+import { addNeighbour, getNeighbour, removeNeighbour } from './neighbours.js'
+import { getNetconf } from './netconf.js'
+import { addRoute, removeRoute } from './routes.js'
 import { NETLINK_ROUTE, NetlinkSocket } from './socket.js'
+import { addIngress, deleteQdisc, getQdisc, setTokenBucket } from './tc/qdisc.js'
+import { redirectArriving } from './tc/redirect.js'
 
 // A kernel behind the door that misbehaves on purpose: it splits, repeats, loses and delays.
 
@@ -108,6 +119,42 @@ t.test('request() throws what the kernel said', async (t) => {
     message: 'do 5: EINVAL (kernel: "Nexthop has invalid gateway")',
     code: 'EINVAL',
   })
+})
+
+t.test('a refusal names every link by its name, whatever asked', async (t) => {
+  const address = parseAddress('10.1.2.3') as IpAddress
+  const prefix = { address, length: 24 }
+  const requests: Record<string, Request> = {
+    'add address 10.1.2.3/24 to link eth0': addAddress(7, { prefix }),
+    'remove address 10.1.2.3/24 from link eth0': removeAddress(7, prefix),
+    'list addresses of link eth0': listAddresses(7),
+    'list addresses of all links': listAddresses(0),
+    'get link eth0': getLink(7),
+    'change link eth0': changeLink(7, { up: true })[0] as Request,
+    'delete link eth0': deleteLink(7),
+    'change bridge port, link eth0': setPort(7, { hairpin: true }),
+    'add VLAN 5 of link eth0': addVlan(7, { vid: 5 }),
+    'list VLANs of link eth0': listVlans(7),
+    'add neighbour 10.1.2.3 on link eth0': addNeighbour(7, { address }),
+    'remove neighbour 10.1.2.3 from link eth0': removeNeighbour(7, address),
+    'get neighbour 10.1.2.3 on link eth0': getNeighbour(7, address),
+    'replace FDB entry 02:00:00:00:00:01 of link eth0': replaceFdb(7, { mac: '02:00:00:00:00:01' }),
+    'list FDB of link eth0': listFdb(7),
+    'add route 10.1.2.3/24 via 10.1.2.3 by link eth0': addRoute({ to: prefix, via: address, link: 7 }, 'append'),
+    'remove route 10.1.2.3/24 by link eth0': removeRoute({ to: prefix, link: 7 }),
+    'get IPv4 settings of link eth0': getNetconf(4, 7),
+    'set token bucket on link eth0': setTokenBucket(7, { rate: 1, burst: 1, limit: 1 }),
+    'add ingress qdisc to link eth0': addIngress(7),
+    'delete root qdisc of link eth0': deleteQdisc(7, 'root'),
+    'get root qdisc of link eth0': getQdisc(7, 'root'),
+    'redirect what arrives by link eth0 to link eth0': redirectArriving(7, 7),
+  }
+  for (const [words, request] of Object.entries(requests)) {
+    fakeKernel(([sent]) => [error(sent?.sequence ?? 0, 19)])
+    const socket = new NetlinkSocket(NETLINK_ROUTE)
+    socket.linkNames.learn({ index: 7, name: 'eth0' })
+    t.throws(() => socket.request(request), { message: `${words}: ENODEV` })
+  }
 })
 
 t.test('an answer that never comes is ETIMEDOUT', async (t) => {

@@ -8,7 +8,8 @@ import { close } from '../sys/file.js'
 import { AF_NETLINK, abandonSocket, openSocket, receive, SOCK_RAW, SOL_SOCKET, send, setOption } from '../sys/socket.js'
 import { readerOf } from './codec/reader.js'
 import { Writer } from './codec/writer.js'
-import { NetlinkError, readExtendedAck } from './error.js'
+import { type ExtendedAck, NetlinkError, readExtendedAck } from './error.js'
+import { LinkNames } from './link-names.js'
 import {
   type Failure,
   HEADER_LENGTH,
@@ -53,6 +54,8 @@ interface Reply extends Message {
 
 export class NetlinkSocket {
   readonly fd: number
+  /** What its errors call links. */
+  readonly linkNames = new LinkNames()
   private sequence = 0
   private deadline = DEADLINE
 
@@ -92,7 +95,7 @@ export class NetlinkSocket {
     const writer = beginWriting()
     const sequence = this.append(writer, request, NLM_F_ACK)
     this.transmit(writer, request)
-    this.collect(request, sequence, acknowledged)
+    this.collect(request, sequence, (reply) => this.acknowledged(reply, request))
   }
 
   /** As `request`, and returns what `read` makes of the kernel's echo; undefined where it sent none. */
@@ -105,7 +108,7 @@ export class NetlinkSocket {
       request,
       sequence,
       (reply) => {
-        if (reply.type === NLMSG_ERROR) return acknowledged(reply, request)
+        if (reply.type === NLMSG_ERROR) return this.acknowledged(reply, request)
         result = read(reply)
         return false
       },
@@ -123,12 +126,12 @@ export class NetlinkSocket {
       const sequence = this.append(writer, request, 0)
       this.transmit(writer, request)
       this.collect(request, sequence, (reply) => {
-        if (reply.type === NLMSG_ERROR) acknowledged(reply, request)
+        if (reply.type === NLMSG_ERROR) this.acknowledged(reply, request)
         else result = { value: read(reply) }
         return true
       })
     }
-    if (result === undefined) throw new NetlinkError(request.about(), 90)
+    if (result === undefined) throw this.errorOf(request, 90)
     return result.value
   }
 
@@ -145,15 +148,15 @@ export class NetlinkSocket {
       let disturbed = false
       const whole = this.collect(request, sequence, (reply) => {
         if ((reply.flags & NLM_F_DUMP_INTR) !== 0) disturbed = true
-        if (reply.type === NLMSG_ERROR) return acknowledged(reply, request)
-        if (reply.type === NLMSG_DONE) return finished(reply, request)
+        if (reply.type === NLMSG_ERROR) return this.acknowledged(reply, request)
+        if (reply.type === NLMSG_DONE) return this.finished(reply, request)
         const value = read(reply)
         if (value !== undefined) found.push(value)
         return (reply.flags & NLM_F_MULTI) === 0
       })
       if (whole && !disturbed) return found
     }
-    throw new NetlinkError(request.about(), 4, { message: `interrupted by changes ${DUMP_ATTEMPTS} times` })
+    throw this.errorOf(request, 4, { message: `interrupted by changes ${DUMP_ATTEMPTS} times` })
   }
 
   /**
@@ -243,7 +246,7 @@ export class NetlinkSocket {
         return false
       }
       const index = first + reply.sequence - firstSequence
-      const error = refusal(reply, requests[index] ?? last)
+      const error = this.refusal(reply, requests[index] ?? last)
       if (error !== undefined) failures.push({ index, error })
       return index === acknowledge || (index === 0 && acknowledge !== end - 1)
     })
@@ -273,7 +276,7 @@ export class NetlinkSocket {
       }
       send(this.fd, writer.bytes.subarray(0, writer.length))
     } catch (error) {
-      throw asNetlinkError(error, request)
+      throw this.asNetlinkError(error, request)
     }
   }
 
@@ -294,7 +297,7 @@ export class NetlinkSocket {
       try {
         length = receive(this.fd, bytes, this.deadline)
       } catch (error) {
-        if (!isErrno(error, 'ENOBUFS')) throw asNetlinkError(error, request)
+        if (!isErrno(error, 'ENOBUFS')) throw this.asNetlinkError(error, request)
         whole = false
         continue
       }
@@ -309,7 +312,7 @@ export class NetlinkSocket {
       let done = false
       for (let at = 0; at + HEADER_LENGTH <= length; ) {
         const size = view.getUint32(at, true)
-        if (size < HEADER_LENGTH || at + size > length) throw new NetlinkError(request.about(), 71)
+        if (size < HEADER_LENGTH || at + size > length) throw this.errorOf(request, 71)
         const sequence = view.getUint32(at + 8, true)
         if (sequence >= since && sequence <= this.sequence) {
           const type = view.getUint16(at + 4, true)
@@ -322,41 +325,45 @@ export class NetlinkSocket {
       if (done) return whole
     }
   }
+
+  /** Throws what an NLMSG_ERROR says; true where it says that all is well. */
+  private acknowledged(reply: Reply, request: Request): boolean {
+    if (reply.type !== NLMSG_ERROR) return false
+    const error = this.refusal(reply, request)
+    if (error !== undefined) throw error
+    return true
+  }
+
+  /** struct nlmsgerr: the errno, the request's header and, unless capped, its body; then the extended attributes. */
+  private refusal(reply: Reply, request: Request): NetlinkError | undefined {
+    const { reader, start, end, flags } = reply
+    const errno = -reader.view.getInt32(start, true)
+    if (errno === 0) return undefined
+    if ((flags & NLM_F_ACK_TLVS) === 0) return this.errorOf(request, errno)
+    const echoed = (flags & NLM_F_CAPPED) !== 0 ? HEADER_LENGTH : (reader.view.getUint32(start + 4, true) + 3) & ~3
+    return this.errorOf(request, errno, readExtendedAck(reader, start + 4 + echoed, end))
+  }
+
+  /** NLMSG_DONE carries the dump's own result. */
+  private finished(reply: Reply, request: Request): boolean {
+    const { reader, start, end, flags } = reply
+    const result = end - start >= 4 ? reader.view.getInt32(start, true) : 0
+    if (result >= 0) return true
+    const extended = (flags & NLM_F_ACK_TLVS) !== 0 ? readExtendedAck(reader, start + 4, end) : {}
+    throw this.errorOf(request, -result, extended)
+  }
+
+  private asNetlinkError(error: unknown, request: Request): unknown {
+    const errno = (error as { errno?: unknown }).errno
+    return typeof errno === 'number' ? this.errorOf(request, errno) : error
+  }
+
+  private errorOf(request: Request, errno: number, extended?: ExtendedAck): NetlinkError {
+    return new NetlinkError(request.about(this.linkNames.describe), errno, extended)
+  }
 }
 
 function beginWriting(): Writer {
   sharedWriter.length = 0
   return sharedWriter
-}
-
-/** Throws what an NLMSG_ERROR says; true where it says that all is well. */
-function acknowledged(reply: Reply, request: Request): boolean {
-  if (reply.type !== NLMSG_ERROR) return false
-  const error = refusal(reply, request)
-  if (error !== undefined) throw error
-  return true
-}
-
-/** struct nlmsgerr: the errno, the request's header and, unless capped, its body; then the extended attributes. */
-function refusal(reply: Reply, request: Request): NetlinkError | undefined {
-  const { reader, start, end, flags } = reply
-  const errno = -reader.view.getInt32(start, true)
-  if (errno === 0) return undefined
-  if ((flags & NLM_F_ACK_TLVS) === 0) return new NetlinkError(request.about(), errno)
-  const echoed = (flags & NLM_F_CAPPED) !== 0 ? HEADER_LENGTH : (reader.view.getUint32(start + 4, true) + 3) & ~3
-  return new NetlinkError(request.about(), errno, readExtendedAck(reader, start + 4 + echoed, end))
-}
-
-/** NLMSG_DONE carries the dump's own result. */
-function finished(reply: Reply, request: Request): boolean {
-  const { reader, start, end, flags } = reply
-  const result = end - start >= 4 ? reader.view.getInt32(start, true) : 0
-  if (result >= 0) return true
-  const extended = (flags & NLM_F_ACK_TLVS) !== 0 ? readExtendedAck(reader, start + 4, end) : {}
-  throw new NetlinkError(request.about(), -result, extended)
-}
-
-function asNetlinkError(error: unknown, request: Request): unknown {
-  const errno = (error as { errno?: unknown }).errno
-  return typeof errno === 'number' ? new NetlinkError(request.about(), errno) : error
 }

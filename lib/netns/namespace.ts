@@ -112,9 +112,24 @@ function cause(magic: number, fd: number): string {
 }
 
 /** Namespaces are the same where device and inode of their files are. */
-function isSame(a: number, b: number): boolean {
+function isSame(a: number | string, b: number | string): boolean {
   const [one, other] = [stat(a), stat(b)]
   return one !== undefined && one.inode === other?.inode && one.device === other.device
+}
+
+/**
+ * Whether two paths lead to one namespace, as `/run` and `/var/run`, a bind mount and `/proc/PID/ns/net` do. False where
+ * either cannot be looked at, and for the empty path of an interface of the host.
+ */
+export function isSameNamespace(one: string, other: string): boolean {
+  if (one === other) return one !== ''
+  if (one === '' || other === '') return false
+  try {
+    return isSame(one, other)
+  } catch (error) {
+    if (error instanceof SysError) return false
+    throw error
+  }
 }
 
 function isOverridden(): boolean {

@@ -294,7 +294,7 @@ export function setTxChecksum(index: number, device: DesiredDevice, uplinks: rea
   if (wanted === 'auto' && suspect === undefined) return []
   const on = wanted === 'on'
   try {
-    if (!changeFeature(index, FEATURE, on)) return []
+    if (!changeFeature({ index, name }, FEATURE, on)) return []
   } catch (error) {
     warn(`cannot turn ${FEATURE} of ${name} ${on ? 'on' : 'off'}: ${(error as Error).message}`)
     return []

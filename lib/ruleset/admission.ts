@@ -183,7 +183,7 @@ export function dismiss(nft: Nftables, key: string, placed: readonly Placed[] | 
 
 /** The same rule by its handle and by its comment is one. */
 function unique(requests: readonly Request[]): Request[] {
-  return [...new Map(requests.map((request) => [request.about(), request])).values()]
+  return [...new Map(requests.map((request) => [request.about(String), request])).values()]
 }
 
 /** Every chain that may hold rules of ours. */

@@ -11,18 +11,22 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import { type ContainerFile, inContainer } from '../../lib/netns/namespace.js'
 import type { Claim } from '../../lib/store/record.js'
 import type { Rollback } from '../../lib/store/rollback.js'
+import { warn } from '../../lib/sys/log.js'
 import { findHolder } from './address-holder.js'
 import { announce, awaitCarrier, prepareAnnouncer } from './announce.js'
 import type { Attached } from './attached.js'
 import { type BridgeConfig, leaseDirectoryOf, type Settings, stateDirOf } from './config.js'
 import { type ContainerEnd, connect } from './connect.js'
 import { configure, setUpIpv6 } from './container.js'
+import { gatewayDoubts, keysWithoutEffect } from './doubts.js'
 import { isFixed, isOurs } from './ensure-bridge.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
 import { type Lease, leaseOf } from './lease.js'
+import { subnetOf } from './leased-from.js'
 import { isBound, ownMac } from './mac.js'
 import { refuseMacOfOthers, refuseTakenMac } from './mac-holder.js'
 import { rememberNeighbours } from './neighbours.js'
+import { sharedSubnets } from './node-subnets.js'
 import { openPort } from './port.js'
 import { type Address, addressesOf, missingDefaultRoutes } from './routes.js'
 import { addRules, plannedRules, removeRules } from './ruleset.js'
@@ -46,6 +50,7 @@ export interface Work {
 
 export function attach(work: Work): Result {
   const { request, settings, ipam, file, host, key, claim, steps } = work
+  for (const doubt of keysWithoutEffect(settings)) warn(doubt)
   const lease = ipam === undefined ? undefined : leaseOf(ipam, settings.bridge)
   // Before the link that is going to have the addresses: so they are given back after the link is gone.
   steps.pushFoundation('the lease', () => lease?.giveBack())
@@ -67,7 +72,8 @@ export function attach(work: Work): Result {
     configure(container, file, born, { mac: end.mac, addresses, routes, detectDuplicates })
     if (settings.isGateway) {
       gateway = settings.port.vlan === 0 ? bridge : ensureVlanGateway(host, bridge, settings.port.vlan)
-      ensureGateway(host, gateway, bridge, pair.index, addresses, settings)
+      if (ensureGateway(host, gateway, bridge, pair.index, addresses, settings))
+        warnOfDoubts(host, settings, pair.mtu, addresses)
     }
   } else if (settings.containerUp) {
     container.links.change(end.index, { up: true })
@@ -149,6 +155,12 @@ function leaseAddresses({ request, settings }: Work, lease: Lease, segment: Segm
     )
     return { found: { leased, addresses }, held }
   })
+}
+
+function warnOfDoubts(host: Netlink, settings: Settings, mtu: number, addresses: readonly Address[]): void {
+  const subnets = addresses.map(({ prefix }) => subnetOf(prefix))
+  const shared = sharedSubnets(host, settings.bridge, subnets)
+  for (const doubt of gatewayDoubts(host, settings, mtu, subnets, shared)) warn(doubt)
 }
 
 /** What IPAM leased, with the gateway that isGateway implies. Throws where it is of no use. */

@@ -8,17 +8,17 @@ import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { CheckRequest } from '../../lib/cni/request.js'
 import type { Interface, Result } from '../../lib/cni/result.js'
 import { atLeast } from '../../lib/cni/version.js'
-import { equalPrefixes, formatPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
-import { inContainer, openContainer, openHost } from '../../lib/netns/namespace.js'
+import { inContainer, isSameNamespace, openContainer, openHost } from '../../lib/netns/namespace.js'
 import { attachmentKey, claim } from '../../lib/store/record.js'
 import { type Attached, placeOf } from './attached.js'
 import { checkAddresses, checkRoutes } from './check-container.js'
+import { checkGateway } from './check-gateway.js'
 import { type BridgeConfig, type Settings, settingsOf } from './config.js'
 import { detach } from './detach.js'
-import { gatewayPrefixes } from './gateway.js'
-import { type Address, addressesOf } from './routes.js'
+import { keysWithoutEffect } from './doubts.js'
+import { addressesOf } from './routes.js'
 import { checkRules } from './ruleset.js'
 
 const IFF_PROMISC = 0x100
@@ -35,7 +35,9 @@ export function check(request: CheckRequest<BridgeConfig>): void {
   const differs: Differs = (difference) => differences.push(difference)
   const host = openHost()
   const container = inContainer(file, openNetlink)
-  const recorded = (prevResult.interfaces ?? []).find(({ name, sandbox }) => name === ifName && sandbox === netns)
+  const recorded = (prevResult.interfaces ?? []).find(
+    ({ name, sandbox = '' }) => name === ifName && isSameNamespace(sandbox, netns),
+  )
   if (recorded === undefined) differs(`prevResult has no interface ${ifName} in ${netns}`)
 
   const bridge = checkBridge(host, settings, prevResult, differs)
@@ -49,9 +51,12 @@ export function check(request: CheckRequest<BridgeConfig>): void {
       const addresses = addressesOf({ ips })
       checkAddresses(container, link, addresses, differs)
       checkRoutes(container, prevResult.routes ?? [], atLeast(cniVersion, '1.1.0'), differs)
-      if (settings.isGateway && bridge !== undefined) checkGateway(host, bridge, addresses, settings, differs)
+      if (settings.isGateway && bridge !== undefined) {
+        checkGateway(host, bridge, link.mtu, addresses, settings, differs)
+      }
     }
   }
+  for (const doubt of keysWithoutEffect(settings)) differs(doubt)
   checkRecordedRules(request, settings, differs)
   if (differences.length === 0) return
   undoUnfinished(request, host, ipam)
@@ -155,32 +160,6 @@ function checkVlans(
   for (const vid of wanted) if (!present.has(vid)) differs(`${end.name} lacks VLAN ${vid}`)
   for (const vid of present.keys()) {
     if (!wanted.has(vid) && !preserveDefaultVlan) differs(`${end.name} is in VLAN ${vid} too`)
-  }
-}
-
-function checkGateway(
-  host: Netlink,
-  bridge: Link,
-  addresses: readonly Address[],
-  { port }: Settings,
-  differs: Differs,
-): void {
-  const name = port.vlan === 0 ? bridge.name : `${bridge.name}.${port.vlan}`
-  const link = port.vlan === 0 ? bridge : host.links.find(name)
-  if (link === undefined) {
-    differs(`${name} is gone`)
-    return
-  }
-  const wanted = gatewayPrefixes(addresses)
-  for (const family of [4, 6] as const) {
-    const ofFamily = wanted.filter(({ address }) => address.family === family)
-    if (ofFamily.length === 0) continue
-    const present = host.addresses.list(link.index, family)
-    for (const prefix of ofFamily) {
-      if (!present.some((known) => equalPrefixes(known.prefix, prefix)))
-        differs(`${name} lacks ${formatPrefix(prefix)}`)
-    }
-    if (!host.netconf.forwards(family)) differs(`IPv${family} forwarding is off`)
   }
 }
 

@@ -67,6 +67,7 @@ function createOwnPair(work: Work, bridge: Link, container: Netlink): Pick<Conne
       const pair = createPair(host, spec, settings)
       const { peerIndex: index, mtu } = pair
       const end = index === undefined ? container.links.get(ifName) : { index, name: ifName, mac, mtu }
+      container.links.learn(end)
       return { pair, end, attached }
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error

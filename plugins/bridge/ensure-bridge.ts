@@ -20,10 +20,9 @@ const ADOPTED = 'used by flatnet, MAC fixed'
 const IFF_PROMISC = 0x100
 
 export function ensureBridge(host: Netlink, settings: Settings, network: string, steps: Rollback): Link {
-  const found = host.links.find(settings.bridge) ?? create(host, settings, steps)
-  if (found.kind !== 'bridge') throw otherKind(found)
-  if (!found.up) bringUp(host, found, network)
-  else if ((found.alias ?? '') === '') adopt(host, found)
+  const link = host.links.find(settings.bridge) ?? create(host, settings, steps)
+  if (link.kind !== 'bridge') throw otherKind(link)
+  const found = { ...link, alias: ensureMarked(host, link, network) }
   if (settings.promiscuous && (found.flags & IFF_PROMISC) === 0) host.links.change(found.index, { promiscuous: true })
   if (settings.filtering) ensureFiltering(host, found)
   return found
@@ -78,22 +77,32 @@ function removeIfUnused(host: Netlink, name: string, mac: string): void {
   }
 }
 
+/** Up, and with an alias that says whether it is ours; the alias. */
+function ensureMarked(host: Netlink, bridge: Link, network: string): string {
+  const { alias = '' } = bridge
+  if (!bridge.up) return bringUp(host, bridge, network)
+  return alias === '' ? adopt(host, bridge) : alias
+}
+
 /**
  * Duplicate address detection is off before it comes up: while a bridge's own link-local address is
  * tentative, the kernel solicits no neighbours for the packets it forwards.
  */
-function bringUp(host: Netlink, { index, name, alias }: Link, network: string): void {
+function bringUp(host: Netlink, { index, name, alias: present = '' }: Link, network: string): string {
   preferSysctl(`net/ipv6/conf/${name}/accept_dad`, '0')
   preferSysctl(`net/ipv6/conf/${name}/accept_ra`, '0')
-  host.links.change(index, { up: true, ...((alias ?? '') === '' ? { alias: `${OURS}${network}` } : {}) })
+  const alias = present === '' ? `${OURS}${network}` : present
+  host.links.change(index, { up: true, ...(present === '' ? { alias } : {}) })
+  return alias
 }
 
 /**
  * A bridge of somebody else's, the first time: one that was made without a MAC takes the lowest of its
  * ports, and changes it when that port leaves. Setting the MAC it has keeps it. The alias says it is done.
  */
-function adopt(host: Netlink, { index, mac }: Link): void {
+function adopt(host: Netlink, { index, mac }: Link): string {
   host.links.change(index, { mac, alias: ADOPTED })
+  return ADOPTED
 }
 
 function ensureFiltering(host: Netlink, bridge: Link): void {

@@ -8,10 +8,14 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { sha256Hex } from '../../lib/sys/text.js'
 import { enableForwarding } from '../../lib/sysctl/forwarding.js'
+import { isIpv6Off } from '../../lib/sysctl/ipv6.js'
 import { preferSysctl } from '../../lib/sysctl/sysctl.js'
 import type { Settings } from './config.js'
 import { isOurs } from './ensure-bridge.js'
+import { type GatewayLink, giveIpv6 } from './gateway-ipv6.js'
 import { hostLinkName } from './identity.js'
+import { subnetOf } from './leased-from.js'
+import { nodeOwnsSubnet, sharedSubnets } from './node-subnets.js'
 import { setVlans } from './port.js'
 import type { Address } from './routes.js'
 
@@ -32,28 +36,34 @@ export function gatewayPrefixes(addresses: readonly Address[]): Prefix[] {
   return prefixes
 }
 
-/** Gives `link` every gateway address, and the node forwarding for their families. */
+/** Gives `link` every gateway address, and the node forwarding for their families. True where it had one of them not. */
 export function ensureGateway(
   host: Netlink,
   link: Link,
   bridge: Link,
   ownPort: number,
   addresses: readonly Address[],
-  { forceAddress }: Settings,
-): void {
+  { bridge: name, forceAddress }: Settings,
+): boolean {
   const wanted = gatewayPrefixes(addresses)
+  let isNew = false
   for (const family of [4, 6] as const) {
     const ofFamily = wanted.filter(({ address }) => address.family === family)
     if (ofFamily.length === 0) continue
     const present = host.addresses.list(link.index, family).map(({ prefix }) => prefix)
     const missing = ofFamily.filter((prefix) => !present.some((known) => equalPrefixes(known, prefix)))
     if (missing.length > 0) {
+      isNew = true
+      const [shared] = sharedSubnets(host, name, missing.map(subnetOf)).whole
+      if (shared !== undefined) throw nodeOwnsSubnet(ErrorCode.InvalidConfig, name, shared)
       const conflicts = present.filter((prefix) => isInTheWay(prefix, missing, wanted))
       if (conflicts.length > 0) clear(host, link, bridge, ownPort, conflicts, missing[0] as Prefix, forceAddress)
-      for (const prefix of missing) addGateway(host, link.index, prefix)
+      const addressed = { link, bridge, onlyIpv6: wanted.every(({ address }) => address.family === 6) }
+      for (const prefix of missing) addGateway(host, addressed, prefix)
     }
     enableForwarding(host, family)
   }
+  return isNew
 }
 
 /** Any other IPv4 address; an IPv6 address of an overlapping network, but for the link-local one. */
@@ -63,11 +73,21 @@ function isInTheWay(prefix: Prefix, missing: readonly Prefix[], wanted: readonly
   return !isLinkLocal(prefix.address) && missing.some((other) => overlaps(other, prefix))
 }
 
-function addGateway(host: Netlink, index: number, prefix: Prefix): void {
+function addGateway(host: Netlink, to: GatewayLink, prefix: Prefix): void {
+  const spec = { prefix, broadcast: broadcastOf(prefix), noDad: true }
+  const add = () => {
+    try {
+      host.addresses.add(to.link.index, spec, { exclusive: true })
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error // a neighbour's ADD was quicker
+    }
+  }
   try {
-    host.addresses.add(index, { prefix, broadcast: broadcastOf(prefix), noDad: true }, { exclusive: true })
+    add()
   } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error // a neighbour's ADD was quicker
+    if (prefix.address.family !== 6 || !isErrno(error, 'EACCES') || !isIpv6Off(to.link.name)) throw error
+    giveIpv6(host, to, `cannot give ${to.link.name} the gateway ${formatPrefix(prefix)}`)
+    add()
   }
 }
 

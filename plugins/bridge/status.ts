@@ -1,13 +1,22 @@
-/** STATUS: fails only for what would make the next ADD fail. */
+/** STATUS: fails only where no pod of this node could work; the rest is said on stderr. */
 
 import { requireStateDir } from '../../lib/attachment/state-dir.js'
 import { findDelegate } from '../../lib/cni/delegate.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { StatusRequest } from '../../lib/cni/request.js'
+import type { Prefix } from '../../lib/ip/prefix.js'
+import type { Link } from '../../lib/netlink/links/link.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
 import { openHost } from '../../lib/netns/namespace.js'
 import { requireRanges } from '../../lib/nodes/cni/ranges.js'
+import { warn } from '../../lib/sys/log.js'
 import { requireForwardable } from '../../lib/sysctl/forwarding.js'
-import { type BridgeConfig, settingsOf, stateDirOf } from './config.js'
+import { hasIpv6 } from '../../lib/sysctl/ipv6.js'
+import { type BridgeConfig, type Settings, settingsOf, stateDirOf } from './config.js'
+import { gatewayDoubts, keysWithoutEffect } from './doubts.js'
+import { requireIpv6 } from './gateway-ipv6.js'
+import { leasedFrom } from './leased-from.js'
+import { nodeOwnsSubnet, sharedSubnets } from './node-subnets.js'
 import { requireRules } from './ruleset.js'
 
 /** BR_MAX_PORTS less the number 0, net/bridge/br_private.h. */
@@ -27,11 +36,23 @@ export function status(request: StatusRequest<BridgeConfig>): void {
   if (bridge !== undefined && host.links.list({ master: bridge.index }).length >= PORTS) {
     throw notAvailable(`bridge "${name}" is full`, `it has ${PORTS} of ${PORTS} ports, the limit of the kernel`)
   }
-  if (settings.isGateway) requireForwardable(host)
+  for (const doubt of keysWithoutEffect(settings)) warn(doubt)
+  if (settings.isGateway && ipam !== undefined) requireGateway(host, settings, bridge, leasedFrom(request.config.ipam))
   requireStateDir(stateDirOf(request.config))
   requireRules(settings)
   requireRanges(host, stateDirOf(request.config), request.network, request.config.ipam)
   if (ipam !== undefined) findDelegate(ipam, request).run('STATUS')
+}
+
+/** What no pod could do without, and on stderr what some of their traffic could not. */
+function requireGateway(host: Netlink, settings: Settings, bridge: Link | undefined, subnets: readonly Prefix[]): void {
+  requireForwardable(host)
+  const shared = sharedSubnets(host, settings.bridge, subnets)
+  const [whole] = shared.whole
+  if (whole !== undefined) throw nodeOwnsSubnet(ErrorCode.NotAvailable, settings.bridge, whole)
+  const ipv6 = subnets.filter(({ address }) => address.family === 6)
+  if (ipv6.length > 0 && hasIpv6()) requireIpv6(host, bridge, settings.bridge, ipv6.length === subnets.length)
+  for (const doubt of gatewayDoubts(host, settings, settings.mtu, subnets, shared)) warn(doubt)
 }
 
 function notAvailable(message: string, details: string): CniError {

@@ -12,7 +12,13 @@ import { formatAddress, isLoopback } from '../../lib/ip/address.js'
 import { formatPrefix } from '../../lib/ip/prefix.js'
 import type { LinkAddress } from '../../lib/netlink/addresses.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
-import { type ContainerFile, inContainer, inContainerIfPresent, openContainer } from '../../lib/netns/namespace.js'
+import {
+  type ContainerFile,
+  inContainer,
+  inContainerIfPresent,
+  isSameNamespace,
+  openContainer,
+} from '../../lib/netns/namespace.js'
 import { schema } from './config.generated.js'
 
 export const { main, delegate } = definePlugin<NetworkConfig>({ name: 'loopback', schema, add, check, del })
@@ -55,7 +61,7 @@ function check({ netns, prevResult }: CheckRequest<NetworkConfig>): void {
   const present = container.addresses.list(LO).map(({ prefix }) => formatPrefix(prefix))
   for (const { address, interface: index } of prevResult.ips ?? []) {
     const its = index === undefined ? undefined : prevResult.interfaces?.[index]
-    if (its?.name !== lo.name || its.sandbox !== netns || present.includes(address)) continue
+    if (its?.name !== lo.name || present.includes(address) || !isSameNamespace(its.sandbox ?? '', netns)) continue
     differences.push(`lo lacks ${address}`)
   }
   if (differences.length === 0) return

@@ -38,7 +38,7 @@ export function setPort(index: number, port: BridgePort): Request {
   return {
     type: RTM_SETLINK,
     flags: 0,
-    about: () => `change bridge port ${index}`,
+    about: (link) => `change bridge port, ${link(index)}`,
     write(writer) {
       writeLinkHeader(writer, index, 0, 0, AF_BRIDGE)
       portMessage.write(writer, { port })

@@ -56,7 +56,7 @@ export function getLink(which: string | number): Request {
   return {
     type: RTM_GETLINK,
     flags: 0,
-    about: () => `get link ${which}`,
+    about: (link) => `get ${typeof which === 'string' ? `link ${which}` : link(which)}`,
     write(writer) {
       const name = typeof which === 'string' ? which : undefined
       writeLinkHeader(writer, typeof which === 'number' ? which : 0)
@@ -113,7 +113,7 @@ export function deleteLink(index: number): Request {
   return {
     type: RTM_DELLINK,
     flags: 0,
-    about: () => `delete link ${index}`,
+    about: (link) => `delete ${link(index)}`,
     write: (writer) => writeLinkHeader(writer, index),
   }
 }
@@ -137,7 +137,7 @@ function changeRequest(index: number, change: LinkChange): Request {
   return {
     type: RTM_NEWLINK,
     flags: 0,
-    about: () => `change link ${index}`,
+    about: (link) => `change ${link(index)}`,
     write(writer) {
       let flags = 0
       let mask = 0

@@ -82,7 +82,7 @@ function vlanRequest(verb: string, type: number, port: number, vlan: VlanSpec): 
   return {
     type,
     flags: 0,
-    about: () => `${verb} VLAN ${vlan.vid}${vlan.through === undefined ? '' : `-${vlan.through}`} of port ${port}`,
+    about: (link) => `${verb} VLAN ${vlan.vid}${vlan.through === undefined ? '' : `-${vlan.through}`} of ${link(port)}`,
     write(writer) {
       writeLinkHeader(writer, port, 0, 0, AF_BRIDGE)
       vlanMessage.write(writer, { bridge: vlan })
@@ -98,7 +98,7 @@ export function listVlans(index: number): Request {
   return {
     type: RTM_GETVLAN,
     flags: 0,
-    about: () => `list VLANs of port ${index}`,
+    about: (link) => `list VLANs of ${link(index)}`,
     write(writer) {
       writer.u32(AF_BRIDGE) // struct br_vlan_msg: family, reserved, ifindex
       writer.u32(index)

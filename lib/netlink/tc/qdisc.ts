@@ -24,7 +24,7 @@ export function setTokenBucket(link: number, bucket: TokenBucket): Request {
   return {
     type: RTM_NEWQDISC,
     flags: NLM_F_CREATE | NLM_F_REPLACE,
-    about: () => `set token bucket on link ${link}`,
+    about: (describe) => `set token bucket on ${describe(link)}`,
     write(writer) {
       writeTcHeader(writer, link, FIRST, TC_ROOT)
       tbfAttributes.write(writer, { kind: 'tbf', options: bucket })
@@ -37,7 +37,7 @@ export function addIngress(link: number): Request {
   return {
     type: RTM_NEWQDISC,
     flags: NLM_F_CREATE | NLM_F_EXCL,
-    about: () => `add ingress qdisc to link ${link}`,
+    about: (describe) => `add ingress qdisc to ${describe(link)}`,
     write(writer) {
       writeTcHeader(writer, link, INGRESS_HANDLE, TC_INGRESS)
       kindAttributes.write(writer, { kind: 'ingress' })
@@ -50,7 +50,7 @@ export function deleteQdisc(link: number, where: 'root' | 'ingress'): Request {
   return {
     type: RTM_DELQDISC,
     flags: 0,
-    about: () => `delete ${where} qdisc of link ${link}`,
+    about: (describe) => `delete ${where} qdisc of ${describe(link)}`,
     write(writer) {
       writeTcHeader(writer, link, 0, where === 'root' ? TC_ROOT : TC_INGRESS)
     },
@@ -68,7 +68,7 @@ export function getQdisc(link: number, where: 'root' | 'ingress'): Request {
   return {
     type: RTM_GETQDISC,
     flags: 0,
-    about: () => `get ${where} qdisc of link ${link}`,
+    about: (describe) => `get ${where} qdisc of ${describe(link)}`,
     write(writer) {
       writeTcHeader(writer, link, 0, where === 'root' ? TC_ROOT : TC_INGRESS)
     },

@@ -24,7 +24,7 @@ export function redirectArriving(link: number, to: number): Request {
   return {
     type: RTM_NEWTFILTER,
     flags: NLM_F_CREATE | NLM_F_EXCL,
-    about: () => `redirect what arrives by link ${link} to link ${to}`,
+    about: (describe) => `redirect what arrives by ${describe(link)} to ${describe(to)}`,
     write(writer) {
       writeTcHeader(writer, link, 0, INGRESS_HANDLE, (PRIORITY << 16) | ETH_P_ALL_BIG_ENDIAN)
       writeAttribute(writer, TCA_KIND, text, 'u32')

@@ -8,7 +8,7 @@ import type { Interface, Result } from '../../cni/result.js'
 import { containsAddress, type Prefix, parsePrefix } from '../../ip/prefix.js'
 import type { Link } from '../../netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../netlink/netlink.js'
-import { inContainer, openContainer } from '../../netns/namespace.js'
+import { inContainer, isSameNamespace, openContainer } from '../../netns/namespace.js'
 import type { Mode } from '../model.js'
 import type { Stamp } from '../stamp.js'
 
@@ -44,7 +44,8 @@ function outsideOf({ ips = [], interfaces = [] }: Result, netns: string, podCIDR
   const cidrs = podCIDRs.map((text) => parsePrefix(text)).filter((cidr): cidr is Prefix => cidr !== undefined)
   return ips.flatMap(({ address: text, interface: at }) => {
     const address = parsePrefix(text)?.address
-    const isElsewhere = at !== undefined && interfaces[at] !== undefined && interfaces[at].sandbox !== netns
+    const isElsewhere =
+      at !== undefined && interfaces[at] !== undefined && !isSameNamespace(interfaces[at].sandbox ?? '', netns)
     if (address === undefined || isElsewhere || cidrs.some((cidr) => containsAddress(cidr, address))) return []
     return [text.slice(0, text.indexOf('/'))]
   })
@@ -57,7 +58,7 @@ export function limitMtu(result: Result, netns: string, host: Netlink, mtu: numb
   if (inside.length === 0) return result
   const container = inContainer(openContainer(netns), openNetlink)
   const lowered = new Set<string>()
-  for (const { name } of inside) {
+  for (const { name, sandbox = '' } of inside) {
     const link = container.links.find(name)
     if (link === undefined || link.mtu <= mtu) continue
     // The container's end last: while that is too large, a call after one that was killed does it all.
@@ -67,7 +68,7 @@ export function limitMtu(result: Result, netns: string, host: Netlink, mtu: numb
       lowered.add(` ${peer.name}`)
     }
     container.links.change(link.index, { mtu })
-    lowered.add(`${netns} ${name}`)
+    lowered.add(`${sandbox} ${name}`)
   }
   if (lowered.size === 0) return result
   const named = (entry: Interface) => (lowered.has(`${entry.sandbox ?? ''} ${entry.name}`) ? { ...entry, mtu } : entry)
@@ -89,7 +90,7 @@ export function largerInterfaces(result: Result, netns: string, mtu: number): st
 }
 
 function insideOf({ interfaces = [] }: Result, netns: string): Interface[] {
-  return interfaces.filter(({ sandbox }) => sandbox === netns)
+  return interfaces.filter(({ sandbox = '' }) => isSameNamespace(sandbox, netns))
 }
 
 /** The host's end of a veth, where the previous result names it: an index alone might count in another namespace. */
