@@ -71,7 +71,7 @@ export interface ChainedPlugin<C extends NetworkConfig, Settings, Wanted, Record
   /** The same for ADD, where the container's link stays, with all that hangs on it. Default: `withdraw`. */
   undo?(tools: Tools, at: Attachment, recorded: Recorded): void
   /** Removes what is found of an attachment by its key, where there is no record of it. */
-  withdrawKey(tools: Tools, key: string): void
+  withdrawKey(tools: Tools, key: string, stateDir: string): void
   /** DEL without a record: the plugin may know more than the key. */
   withdrawUnrecorded(request: DelRequest<C>, at: Attachment): void
   /** Returns the keys of the network's attachments that the kernel has something of and that are not in `keep`. */
@@ -175,13 +175,13 @@ function gc<C extends NetworkConfig, S, W, R, T>(plugin: ChainedPlugin<C, S, W, 
   const failures = collectFailures()
   plugin.usingIfAny((tools) => {
     collectRecords<R>(place, keep, failures, ({ key, containerId, ifName }, recorded) => {
-      if (recorded === undefined) plugin.withdrawKey(tools, key)
+      if (recorded === undefined) plugin.withdrawKey(tools, key, place.stateDir)
       else plugin.withdraw(tools, { ...place, containerId, ifName, key }, recorded)
     })
     failures.attempt('cannot look for what has lost its record', () => {
       const known = new Set([...keep, ...recordedKeys(place)])
       for (const key of plugin.stale(tools, network, known)) {
-        failures.attempt(`cannot remove what is left of ${key}`, () => plugin.withdrawKey(tools, key))
+        failures.attempt(`cannot remove what is left of ${key}`, () => plugin.withdrawKey(tools, key, place.stateDir))
       }
     })
     plugin.tidy?.(tools, failures)

@@ -251,6 +251,9 @@ export function portKey({ protocol, hostPort }: PortMapping): Uint8Array {
   return joined(new Uint8Array([PROTOCOLS[protocol]]), portBytes(hostPort))
 }
 
+/** What a port takes behind an address in the value of a map. */
+export const PORT_SIZE = 4
+
 /** The map that a chain of conditions has for mappings of a kind. */
 export function chainSet(chain: string, kind: Kind): string {
   return `${chain}-${kind}`

@@ -18,6 +18,7 @@ import {
   HOST_PORTS,
   KINDS,
   mapsOf,
+  PORT_SIZE,
   type PortMapping,
   portKey,
   portSet,
@@ -25,7 +26,8 @@ import {
   setBehind,
 } from './host-ports-table.js'
 import { joined, nameBytes, sameBytes } from './key.js'
-import { networkTag, ownerKey, parseTag, type Tag } from './owner.js'
+import { inTurn, without } from './one-container.js'
+import { isOfContainer, networkTag, ownerKey, parseTag, type Tag, withHeir } from './owner.js'
 import { rebuild } from './rebuild.js'
 import { settle } from './settle.js'
 import { damage, isWhole } from './skeleton.js'
@@ -39,60 +41,154 @@ export interface ExposeOptions {
   readonly others?: () => { readonly exposed: readonly Exposed[]; readonly conditions: ReadonlyMap<string, Conditions> }
   /** Guard this interface against packets from and to 127/8: route_localnet will be set on it. */
   readonly guard?: string | undefined
+  /** The key of an attachment whose ports go over to this one, if this one is still in the table. */
+  readonly insteadOf?: string
 }
 
-/** Maps an attachment's ports. Throws code 104 where another container that lives holds one of them. */
-export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOptions): void {
-  const { conditions = new Map(), others, guard } = options
-  const entries = [...exposedEntries(exposed), ...(guard === undefined ? [] : [guardEntry(guard, exposed.owner)])]
+/**
+ * Maps an attachment's ports. A port that another attachment of the container has waits until that one goes. Throws code
+ * 104 where another container that lives holds one. Returns what is mapped now.
+ */
+export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOptions): Exposed {
+  const { conditions = new Map<string, Conditions>(), guard, insteadOf } = options
+  let mapped = exposed
+  const entriesNow = () => [
+    ...exposedEntries(mapped),
+    ...(guard === undefined ? [] : [guardEntry(guard, exposed.owner)]),
+  ]
   // An address of its own does not collide with the wildcard in any set, so it must be asked for.
   let careful =
+    insteadOf !== undefined ||
     conditions.size > 0 ||
     exposed.families.some(({ mappings }) => mappings.some((one) => one.hostAddress !== undefined))
   settle('map ports', () => {
     const generation = nft.generation()
+    mapped = exposed
+    if (insteadOf !== undefined && !isPresent(nft, exposed)) return true
     if (!isWhole(nft, HOST_PORTS)) {
-      const known = others?.() ?? { exposed: [], conditions: new Map() }
-      const all = known.exposed.filter((one) => ownerKey(one.owner) !== ownerKey(exposed.owner))
-      const everything = all.flatMap((one) => [...exposedEntries(one), ...guardOf(one)])
-      refuseTakenAmong(everything, exposed, options.linkExists)
-      const chains = new Map([...known.conditions, ...conditions])
+      if (insteadOf !== undefined) return true // the next ADD makes it anew from the records
+      const { all, chains } = everyone(exposed, conditions, options)
+      mapped = all.pop() ?? exposed
+      const others = all.flatMap((one) => [...exposedEntries(one), ...guardOf(one)])
       const extras = [...chains].flatMap(([chain, one]) => buildConditions(chain, one))
-      return rebuild(nft, HOST_PORTS, generation, extras, [...everything, ...entries])
+      return rebuild(nft, HOST_PORTS, generation, extras, [...others, ...entriesNow()])
     }
     if (!careful) {
       try {
-        return nft.commit(addEntries(HOST_PORTS, entries))
+        return nft.commit(addEntries(HOST_PORTS, entriesNow()))
       } catch (error) {
         if (!isErrno(error, 'EEXIST', 'ENOENT')) throw error
         careful = true
         return false
       }
     }
-    const own = ownerKey(exposed.owner)
-    const doomed = new Map<string, Entry>()
-    for (const entry of holdersOf(nft, exposed)) {
-      const tag = parseTag(entry.element.comment ?? '')
-      if (tag.key !== own && (tag.link === '' || options.linkExists(tag.link))) throw taken(entry, exposed, tag)
-      doomed.set(entryKey(entry), entry)
-    }
+    const { doomed, waiting, held } = judge(nft, exposed, options)
+    mapped = without(exposed, waiting)
+    const entries = entriesNow()
     const inPlace = [...entries.filter(({ set }) => set !== GUARDED), ...otherModes(exposed)]
     for (const entry of withBehind(nft, findEntries(nft, HOST_PORTS, inPlace))) {
       if (entry.set.startsWith('claimed') && isNeeded(nft, entry, doomed)) continue
       doomed.set(entryKey(entry), entry)
     }
-    const missing = [...conditions].filter(([chain]) => nft.chain({ ...HOST_PORTS.name, chain }) === undefined)
-    const stays = [...conditions.keys()]
+    const marks = marksOf(nft, held)
+    for (const entry of marks) doomed.set(entryKey(entry), entry)
+    const needed = neededOf(conditions, [mapped])
+    const missing = [...needed].filter(([chain]) => nft.chain({ ...HOST_PORTS.name, chain }) === undefined)
     const requests = [
-      ...removing(nft, [...doomed.values()], { keepTable: true, ...(stays[0] === undefined ? {} : { keep: stays }) }),
+      ...removing(nft, [...doomed.values()], { keepTable: true, keep: [...needed.keys()] }),
       ...missing.flatMap(([chain, one]) => buildConditions(chain, one)),
-      ...addEntries(
-        HOST_PORTS,
-        entries.map((entry) => (entry.set.startsWith('claimed') ? { ...entry, shared: true } : entry)),
-      ),
+      ...addEntries(HOST_PORTS, [
+        ...entries.map((entry) => (entry.set.startsWith('claimed') ? { ...entry, shared: true } : entry)),
+        ...marks,
+      ]),
     ]
     return nft.commit(requests, generation)
   })
+  return mapped
+}
+
+/** Whether the attachment has its place in the table, whoever has its ports. */
+function isPresent(nft: Nftables, { owner, families }: Exposed): boolean {
+  const own = ownerKey(owner)
+  return families.some(({ address: { family, bytes } }) =>
+    under(nft, [portSet('pods', family)], bytes).some(({ element }) => parseTag(element.comment ?? '').key === own),
+  )
+}
+
+/** All that a table made anew has, the attachment itself as the last; and the chains of conditions for it. */
+function everyone(
+  exposed: Exposed,
+  conditions: ReadonlyMap<string, Conditions>,
+  { others, linkExists }: ExposeOptions,
+): { all: Exposed[]; chains: ReadonlyMap<string, Conditions> } {
+  const known = others?.() ?? { exposed: [], conditions: new Map<string, Conditions>() }
+  const rest = known.exposed.filter(({ owner }) => ownerKey(owner) !== ownerKey(exposed.owner))
+  const strangers = rest.filter(({ owner }) => owner.containerId !== exposed.owner.containerId)
+  refuseTakenAmong(
+    strangers.flatMap((one) => exposedEntries(one)),
+    exposed,
+    linkExists,
+  )
+  const all = inTurn([...rest, exposed])
+  return { all, chains: neededOf(new Map([...known.conditions, ...conditions]), all) }
+}
+
+/** The conditions that some mapping needs: a chain that nothing leads to would never go. */
+function neededOf(conditions: ReadonlyMap<string, Conditions>, all: readonly Exposed[]): Map<string, Conditions> {
+  const used = new Set(
+    all.flatMap(({ families }) =>
+      families.flatMap(({ conditions: chain, mappings }) =>
+        chain === undefined || mappings.length === 0 ? [] : [chain],
+      ),
+    ),
+  )
+  return new Map([...conditions].filter(([chain]) => used.has(chain)))
+}
+
+/** What stands in the way of an attachment's ports. */
+interface Judgement {
+  /** What goes, by its key. */
+  readonly doomed: Map<string, Entry>
+  /** Mappings that another attachment of the container has. */
+  readonly waiting: ReadonlySet<PortMapping>
+  /** And what it has them by. */
+  readonly held: readonly Entry[]
+}
+
+/** Throws code 104 where a port is another container's that lives. */
+function judge(nft: Nftables, exposed: Exposed, { linkExists, insteadOf }: ExposeOptions): Judgement {
+  const own = ownerKey(exposed.owner)
+  const doomed = new Map<string, Entry>()
+  const waiting = new Set<PortMapping>()
+  const held: Entry[] = []
+  for (const { mapping, entry } of holdersOf(nft, exposed)) {
+    const tag = parseTag(entry.element.comment ?? '')
+    const counts = tag.key !== own && tag.key !== insteadOf && (tag.link === '' || linkExists(tag.link))
+    if (!counts) doomed.set(entryKey(entry), entry)
+    else if (!isOfContainer(tag, exposed.owner.containerId)) throw taken(entry, exposed, tag)
+    else {
+      waiting.add(mapping)
+      held.push(entry)
+    }
+  }
+  return { doomed, waiting, held }
+}
+
+/** The places of those that have ports, as they are to become: with the note that there is an heir. */
+function marksOf(nft: Nftables, held: readonly Entry[]): Entry[] {
+  const marks = new Map<string, Entry>()
+  for (const { element } of held) {
+    if (element.value === undefined) continue // a gate; what is behind it has the address
+    const size = element.value.length - PORT_SIZE
+    const address = element.value.subarray(0, size)
+    for (const place of under(nft, [portSet('pods', size === 4 ? 4 : 6)], address)) {
+      const comment = place.element.comment ?? ''
+      const isHolder = parseTag(comment).key === parseTag(element.comment ?? '').key
+      if (!isHolder || parseTag(comment).hasHeir) continue
+      marks.set(entryKey(place), { ...place, element: { ...place.element, comment: withHeir(comment) } })
+    }
+  }
+  return [...marks.values()]
 }
 
 /** Where an earlier holder of an address, under another mode, may have left it. */
@@ -107,22 +203,14 @@ function guardOf(exposed: Exposed): Entry[] {
   return link === undefined ? [] : [guardEntry(link, exposed.owner)]
 }
 
-/** Elements of others that stand in the way of a mapping: the same port, where one of the two is on every address. */
-function holdersOf(nft: Nftables, { families }: Exposed): Entry[] {
-  const found: Entry[] = []
-  for (const { address, mappings } of families) {
-    const { family } = address
-    const asked = new Set<string>()
-    for (const mapping of mappings) {
-      const key = portKey(mapping)
-      const id = `${key.join('.')} ${mapping.hostAddress?.bytes.join('.')}`
-      if (asked.has(id)) continue
-      asked.add(id)
-      if (nft.element({ ...HOST_PORTS.name, set: portSet('claimed', family) }, key) === undefined) continue
-      found.push(...onPort(nft, family, mapping))
-    }
-  }
-  return found
+/** What stands in the way of a mapping: the same port, where one of the two is on every address. */
+function holdersOf(nft: Nftables, { families }: Exposed): { mapping: PortMapping; entry: Entry }[] {
+  return families.flatMap(({ address: { family }, mappings }) =>
+    mappings.flatMap((mapping) => {
+      const claim = nft.element({ ...HOST_PORTS.name, set: portSet('claimed', family) }, portKey(mapping))
+      return claim === undefined ? [] : onPort(nft, family, mapping).map((entry) => ({ mapping, entry }))
+    }),
+  )
 }
 
 /** Whatever is mapped on the port, on an address that is the mapping's too. */
@@ -228,8 +316,25 @@ export function removing(
 export function checkPorts(nft: Nftables, exposed: Exposed): string[] {
   const found = damage(nft, HOST_PORTS)
   if (found.length > 0 && nft.table(HOST_PORTS.name) === undefined) return found
-  for (const { conditions: chain } of exposed.families) {
-    if (chain === undefined) continue
+  const lost = differences(nft, exposed)
+  // A port that another attachment of the container has is where it should be.
+  const missing = lost.length === 0 ? lost : differences(nft, without(exposed, waitingIn(nft, exposed)))
+  return [...found, ...missing]
+}
+
+function waitingIn(nft: Nftables, exposed: Exposed): ReadonlySet<PortMapping> {
+  const own = ownerKey(exposed.owner)
+  const others = holdersOf(nft, exposed).filter(({ entry }) => {
+    const tag = parseTag(entry.element.comment ?? '')
+    return tag.key !== own && isOfContainer(tag, exposed.owner.containerId)
+  })
+  return new Set(others.map(({ mapping }) => mapping))
+}
+
+function differences(nft: Nftables, exposed: Exposed): string[] {
+  const found: string[] = []
+  for (const { conditions: chain, mappings } of exposed.families) {
+    if (chain === undefined || mappings.length === 0) continue
     const name = { ...HOST_PORTS.name, chain }
     const rules = nft.chain(name)?.comment.split(' ')[0]
     if (nft.rules(name).length !== Number(rules)) found.push(`chain ${chain} has lost rules`)

@@ -53,6 +53,55 @@ export function endsInRefusal(rules: readonly Rule[]): boolean {
   return refuses && isForAll
 }
 
+/** What a rule asks of a packet before it rewrites its destination; what it does not ask for is absent. */
+export interface Asked {
+  readonly protocol?: number
+  readonly port?: number
+  readonly destination?: Uint8Array
+}
+
+/** Undefined where the rule rewrites no destination. */
+export function rewriteOf({ expressions }: Rule): Asked | undefined {
+  let rewrites = false
+  eachExpression(expressions, (name, reader, start, end) => {
+    if (name === 'nat') rewrites = true
+    else if (name === 'target') rewrites ||= extension(reader, start, end) === 'DNAT'
+  })
+  return rewrites ? askedBy(expressions) : undefined
+}
+
+/** A comparison of one byte is of the protocol, of two of the port, of a whole address here of the destination. */
+function askedBy(expressions: Uint8Array): Asked {
+  let asked: Asked = {}
+  eachExpression(expressions, (name, reader, start, end) => {
+    if (name !== 'cmp') return
+    eachAttribute(reader, start, end, (number, from, to) => {
+      if (number !== 3) return // NFTA_CMP_DATA
+      eachAttribute(reader, from, to, (_, at, until) => {
+        const value = reader.bytes.slice(at, until)
+        if (value.length === 1) asked = { ...asked, protocol: value[0] as number }
+        else if (value.length === 2) asked = { ...asked, port: reader.view.getUint16(at) }
+        else if (value.length === 4 || value.length === 16) asked = { ...asked, destination: value }
+      })
+    })
+  })
+  return asked
+}
+
+/** The ports that a rule asks for with `-m multiport --dports`. */
+export function multiportOf({ expressions }: Rule): number[] {
+  const ports: number[] = []
+  eachExpression(expressions, (name, reader, start, end) => {
+    if (name !== 'match' || extension(reader, start, end) !== 'multiport') return
+    eachAttribute(reader, start, end, (number, from) => {
+      if (number !== 3) return // NFTA_MATCH_INFO: struct xt_multiport_v1
+      const count = reader.bytes[from + 1] as number
+      for (let at = 0; at < count; at++) ports.push(reader.view.getUint16(from + 2 + at * 2, true))
+    })
+  })
+  return ports
+}
+
 type Reader = ReturnType<typeof readerOf>
 
 function eachExpression(

@@ -16,26 +16,37 @@ import {
   ownGuardedLink,
   portSet,
 } from './host-ports-table.js'
-import { parseTag } from './owner.js'
+import { parseTag, type Tag } from './owner.js'
 import { settle } from './settle.js'
 
-/**
- * Ends all mappings of the attachment of this key, and only those. Without `exposed` everything is searched.
- * `beforeTableGoes` is called when the whole table is about to be removed; what it returns, after that was tried.
- */
+export interface UnexposeOptions {
+  /** Called when the whole table is about to be removed; what it returns, after that was tried. */
+  readonly beforeTableGoes: () => () => void
+  /** Called when other attachments of the container wait for the ports: it gives them to one of those. */
+  readonly handOver: (from: Tag) => void
+}
+
+/** Ends all mappings of the attachment of this key, and only those. Without `exposed` everything is searched. */
 export function unexposePorts(
   nft: Nftables,
   key: string,
-  exposed?: Exposed,
-  beforeTableGoes: () => () => void = () => () => {},
+  exposed: Exposed | undefined,
+  { beforeTableGoes, handOver }: UnexposeOptions,
 ): void {
   let isIntact = true
+  let isHandedOver = false
   settle('end port mappings', () => {
     const generation = nft.generation()
     const intact = isIntact && exposed !== undefined ? intactEntries(nft, key, exposed) : undefined
     isIntact = false // should the kernel miss one of them after all
     const doomed = intact ?? entriesOf(nft, key, exposed)
     if (doomed.length === 0) return true
+    const inherited = isHandedOver ? undefined : inheritedFrom(doomed)
+    if (inherited !== undefined) {
+      isHandedOver = true
+      handOver(inherited)
+      return false
+    }
     const requests = removing(nft, doomed)
     if (!requests.some(isTableRemoval)) return nft.commit(requests, generation)
     const after = beforeTableGoes()
@@ -45,6 +56,11 @@ export function unexposePorts(
       after()
     }
   })
+}
+
+/** Whose the entries are, where an heir waits for them. */
+function inheritedFrom(doomed: readonly Entry[]): Tag | undefined {
+  return doomed.map(({ element }) => parseTag(element.comment ?? '')).find(({ hasHeir }) => hasHeir)
 }
 
 /**

@@ -170,9 +170,16 @@ export interface ReadyRecord<T> {
 
 /** The attachments of all networks that are there whole, since this boot, and are not being removed. Unlocked. */
 export function listReady<T>(stateDir: string, plugin: string): ReadyRecord<T>[] {
+  return listLegible<T>(stateDir, plugin).filter(({ state }) => state === 'ready')
+}
+
+/** The attachments of all networks since this boot, also those that are being made or removed. Unlocked. */
+export function listLegible<T>(stateDir: string, plugin: string): (ReadyRecord<T> & { readonly state: RecordState })[] {
   return networksIn(stateDir).flatMap((network) =>
     listRecords<T>({ stateDir, plugin, network }).flatMap(({ key, containerId, ifName, content, sameBoot, state }) =>
-      content === undefined || !sameBoot || state !== 'ready' ? [] : [{ network, key, containerId, ifName, content }],
+      content === undefined || !sameBoot || state === 'damaged'
+        ? []
+        : [{ network, key, containerId, ifName, content, state }],
     ),
   )
 }

@@ -15,6 +15,7 @@ export interface PortmapConfig extends NetworkConfig {
   readonly conditionsV4?: readonly string[]
   readonly conditionsV6?: readonly string[]
   readonly backend?: '' | 'iptables' | 'nftables'
+  readonly capabilities?: { readonly portMappings?: unknown }
   readonly runtimeConfig?: { readonly portMappings?: readonly RequestedMapping[] }
 }
 
@@ -34,6 +35,22 @@ export interface Settings {
   readonly mode: SourceMode
   readonly mappings: readonly FamilyMapping[]
   readonly conditions: { readonly [F in Family]?: Conditions }
+}
+
+/** A runtime passes mappings only to a plugin whose configuration says that it wants them, and is silent if none does. */
+export function warnOfMissingCapability({ capabilities, runtimeConfig }: PortmapConfig): void {
+  if (capabilities?.portMappings === true || runtimeConfig?.portMappings !== undefined) return
+  warn(
+    'the configuration lacks "capabilities": {"portMappings": true}, so the runtime passes no host ports, and none is mapped: ' +
+      'write it beside "type": "portmap" in the list of plugins',
+  )
+}
+
+/** Undefined where no port is to be mapped. */
+export function settings(config: PortmapConfig): Settings | undefined {
+  if ((config.runtimeConfig?.portMappings ?? []).length > 0) return settingsOf(config)
+  warnOfMissingCapability(config)
+  return undefined
 }
 
 /** Everything that can be wrong with it. Throws code 7. */

@@ -7,7 +7,7 @@ import { defineChained } from '../../lib/attachment/chained.js'
 import { stalePorts, unguardGone } from '../../lib/ruleset/host-ports.js'
 import { apply } from './apply.js'
 import { schema } from './config.generated.js'
-import { type PortmapConfig, type Settings, settingsOf } from './config.js'
+import { type PortmapConfig, type Settings, settings } from './config.js'
 import { differences } from './differences.js'
 import { PLUGIN, type Recorded, recordOf, restore } from './record.js'
 import { status } from './status.js'
@@ -18,13 +18,13 @@ import { withdraw, withdrawKey, withdrawUnrecorded } from './withdraw.js'
 export const { main, delegate } = defineChained<PortmapConfig, Settings, Wanted, Recorded, Tools>({
   name: PLUGIN,
   schema,
-  settings: (config) => ((config.runtimeConfig?.portMappings ?? []).length === 0 ? undefined : settingsOf(config)),
+  settings,
   using,
   usingIfAny,
   wanted: wantedPorts,
   record: ({ exposed, conditions }) => recordOf(exposed, conditions),
   apply,
-  withdraw: (tools, at, recorded) => withdraw(tools, restore(at, recorded).exposed),
+  withdraw: (tools, at, recorded) => withdraw(tools, restore(at, recorded).exposed, at.stateDir),
   withdrawKey,
   withdrawUnrecorded: (request, { key }) => withdrawUnrecorded(request, key),
   stale: ({ nft }, network, keep) => stalePorts(nft, network, keep),

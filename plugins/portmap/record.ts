@@ -1,10 +1,10 @@
 /** The record of an attachment: what is in the ruleset for it, in words that JSON has. */
 
-import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
+import { type Family, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { type Conditions, conditionsChain, parseConditions } from '../../lib/ruleset/conditions.js'
 import type { Exposed, ExposedFamily, PortMapping, SourceMode } from '../../lib/ruleset/host-ports-table.js'
-import type { Owner } from '../../lib/ruleset/owner.js'
-import { listReady } from '../../lib/store/record.js'
+import { isOfContainer, type Owner, type Tag } from '../../lib/ruleset/owner.js'
+import { listLegible, listReady } from '../../lib/store/record.js'
 
 export const PLUGIN = 'portmap'
 
@@ -56,8 +56,8 @@ export function restore(owner: Pick<Owner, 'network' | 'containerId' | 'ifName'>
   const conditions = new Map<string, Conditions>()
   const families: ExposedFamily[] = recorded.families.map(({ address, beside, mappings, conditions: words = [] }) => {
     const parsed = parseAddress(address) as IpAddress
-    const asked = parseConditions('conditions', parsed.family, words)
-    const chain = asked && conditionsChain(asked)
+    const chain = words.length === 0 ? undefined : conditionsChain({ family: parsed.family, words })
+    const asked = legible(parsed.family, words)
     if (asked !== undefined && chain !== undefined) conditions.set(chain, asked)
     return {
       address: parsed,
@@ -73,7 +73,31 @@ export function restore(owner: Pick<Owner, 'network' | 'containerId' | 'ifName'>
   return { exposed: { owner: whose, mode, families }, conditions }
 }
 
+/** Undefined for what another version has taken and this one does not: such words must not stop a DEL. */
+function legible(family: Family, words: readonly string[]): Conditions | undefined {
+  try {
+    return parseConditions('conditions', family, words)
+  } catch {
+    return undefined
+  }
+}
+
 /** Every attachment that a record of this boot says is mapped, in all networks. */
 export function restoreAll(stateDir: string): Restored[] {
-  return listReady<Recorded>(stateDir, PLUGIN).map(({ content, ...owner }) => restore(owner, content))
+  return listReady<Recorded>(stateDir, PLUGIN)
+    .map(({ content, ...owner }) => restore(owner, content))
+    .filter(hasAllConditions)
+}
+
+/** The other attachments of a container, whatever their state. */
+export function restoreSiblings(stateDir: string, tag: Tag): Restored[] {
+  return listLegible<Recorded>(stateDir, PLUGIN)
+    .filter(({ key, containerId }) => key !== tag.key && isOfContainer(tag, containerId))
+    .map(({ content, ...owner }) => restore(owner, content))
+    .filter(hasAllConditions)
+}
+
+/** Ports that were under conditions must not come back without. */
+function hasAllConditions({ exposed: { families }, conditions }: Restored): boolean {
+  return families.every(({ conditions: chain }) => chain === undefined || conditions.has(chain))
 }
