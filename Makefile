@@ -11,6 +11,7 @@ TOOLS   := build/js/scripts
 # What a bundle is made of; tests and tools are not.
 SOURCES := $(shell find lib plugins ipam \( -path lib/engine -o -path lib/testing \) -prune -o \
              \( -name '*.ts' -o -name '*.schema.json' \) ! -name '*.test.ts' ! -name '*.generated.*' -print 2>/dev/null)
+RUST    := $(wildcard lib/engine/src/*.rs lib/engine/src/bin/*/*.rs) lib/engine/build.rs $(addprefix lib/engine/,Cargo.toml Cargo.lock .cargo/config.toml rustfmt.toml)
 TESTS   := $(shell find lib plugins ipam scripts conformance -name '*.ts' 2>/dev/null)
 
 .PHONY: all build test unit netns test-vm conformance conformance-mutants conformance-package conformance-runtimes conformance-scorecard demo bench bench-paired lint fmt check install clean help prerequisites
@@ -35,10 +36,21 @@ build/schemas/.done: build/js/.tools $(shell find lib plugins ipam -name "*.sche
 	$(NODE) $(TOOLS)/compile-schemas.js
 	@touch $@
 
-$(ENGINE)/flatnet-engine: $(wildcard lib/engine/src/*.rs lib/engine/src/bin/*/*.rs) lib/engine/Cargo.toml lib/engine/Cargo.lock lib/engine/.cargo/config.toml
+$(ENGINE)/flatnet-engine: $(RUST)
 	@scripts/prerequisites.sh build
 	cd lib/engine && $(CARGO) build --release --locked --quiet
 	@touch $@
+
+# In the profile that is shipped: QuickJS is compiled once for all of these.
+build/.engine-linted: $(RUST)
+	@scripts/prerequisites.sh lint
+	cd lib/engine && $(CARGO) fmt --check
+	cd lib/engine && $(CARGO) clippy --release --locked --quiet --lib --bins --tests -- -D warnings
+	@mkdir -p $(@D) && touch $@
+
+build/.engine-tested: $(RUST)
+	cd lib/engine && $(CARGO) test --release --lib --locked --quiet
+	@mkdir -p $(@D) && touch $@
 
 build/flatnet: scripts/train.sh build/js/.tools build/schemas/.done $(ENGINE)/flatnet-engine $(SOURCES)
 	$(NODE) $(TOOLS)/bundle.js
@@ -57,16 +69,16 @@ build/js/.demo: node_modules/.package-lock.json $(wildcard scripts/demo/*.ts scr
 prerequisites:
 	@scripts/prerequisites.sh test
 
-test: build build/js/.tests prerequisites ## Unit tests, then namespace tests on the built executables
+test: build build/.engine-tested build/js/.tests prerequisites ## Unit tests, then namespace tests on the built executables
 	@$(NODE) $(TOOLS)/test.js
 
-unit: build/js/.tests ## Only the unit tests (any user)
+unit: build/.engine-tested build/js/.tests ## Only the unit tests (any user)
 	@$(NODE) $(TOOLS)/test.js unit
 
 netns: build build/js/.tests prerequisites ## Only the namespace tests (ARGS=substring picks files, FLATNET_LONG=1 leaves nothing out)
 	@$(NODE) $(TOOLS)/test.js netns $(ARGS)
 
-lint: node_modules/.package-lock.json build/schemas/.done ## Types, format, style, and the import rule of the house
+lint: node_modules/.package-lock.json build/schemas/.done build/.engine-linted ## Types, format, style, and the import rule of the house
 	npx --no-install tsc --noEmit -p .
 	npx --no-install tsc --noEmit -p scripts/tsconfig.test.json
 	npx --no-install biome check --error-on-warnings

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a step needs and this machine lacks (Debian, as root), or names the line that does.
-#   prerequisites.sh build|test|demo|bench|vm
+#   prerequisites.sh build|lint|test|demo|bench|vm
 set -eu
 
 missing_tools=""
@@ -26,6 +26,10 @@ case "$1" in
     need npm npm
     need cargo cargo
     need cc gcc
+    ;;
+  lint)
+    need cargo-clippy rust-clippy
+    need rustfmt rustfmt
     ;;
   demo)
     need ip iproute2

@@ -51,6 +51,7 @@ pub struct State {
 }
 
 /// How blocks are laid out while an image is made.
+#[derive(Clone, Copy)]
 pub enum Layout {
     /// One after the other, freed ones first.
     Dense,
@@ -148,7 +149,7 @@ unsafe fn header(block: *mut u8) -> *mut Header {
     block.wrapping_sub(HEADER).cast()
 }
 
-pub unsafe fn allocate(size: usize) -> *mut u8 {
+unsafe fn allocate(size: usize) -> *mut u8 {
     unsafe {
         if !READY {
             return early(size);
@@ -161,7 +162,7 @@ pub unsafe fn allocate(size: usize) -> *mut u8 {
         let serial = state.serial;
         state.serial += 1;
         let free = state.free[class] as *mut u8;
-        let block = match &*(&raw const LAYOUT) {
+        let block = match LAYOUT {
             Layout::Placed(groups) if has_room(groups, serial, capacity) => {
                 let (top, _) = &mut GROUP_ROOMS[groups[serial as usize] as usize % GROUPS];
                 *top += HEADER + capacity;
@@ -210,11 +211,11 @@ unsafe fn early(size: usize) -> *mut u8 {
     }
 }
 
-pub unsafe fn capacity(block: *mut u8) -> usize {
+unsafe fn capacity(block: *mut u8) -> usize {
     unsafe { header(block).read_unaligned().capacity as usize }
 }
 
-pub unsafe fn release(block: *mut u8) {
+unsafe fn release(block: *mut u8) {
     unsafe {
         if block.is_null() || !owns(block) {
             return;
@@ -226,7 +227,7 @@ pub unsafe fn release(block: *mut u8) {
     }
 }
 
-pub unsafe fn resize(block: *mut u8, size: usize) -> *mut u8 {
+unsafe fn resize(block: *mut u8, size: usize) -> *mut u8 {
     unsafe {
         if block.is_null() {
             return allocate(size);
@@ -257,7 +258,7 @@ unsafe impl GlobalAlloc for Arena {
                 return allocate(request.size());
             }
             let block = allocate(request.size() + 8);
-            if block as usize % 16 == 0 || block.is_null() {
+            if block.is_null() || (block as usize).is_multiple_of(16) {
                 return block;
             }
             // The first half is lost, the rest a block like any other.

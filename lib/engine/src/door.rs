@@ -24,17 +24,14 @@ static CALLS: &[(&CStr, c_long)] = &[
     (c"close", SYS_close),
     (c"connect", SYS_connect),
     (c"faccessat", SYS_faccessat),
-    (c"fchmod", SYS_fchmod),
     (c"fcntl", SYS_fcntl),
     (c"flock", SYS_flock),
     (c"fstatfs", SYS_fstatfs),
-    (c"fsync", SYS_fsync),
     (c"ftruncate", SYS_ftruncate),
     (c"getdents64", SYS_getdents64),
     (c"geteuid", SYS_geteuid),
     (c"getpid", SYS_getpid),
     (c"getrandom", SYS_getrandom),
-    (c"getsockname", SYS_getsockname),
     (c"getsockopt", SYS_getsockopt),
     (c"kill", SYS_kill),
     (c"linkat", SYS_linkat),
@@ -194,7 +191,7 @@ unsafe fn string_arg(ctx: *mut JSContext, value: JSValue) -> Option<CString> {
         if at.is_null() {
             return None;
         }
-        let owned = CString::new(core::slice::from_raw_parts(at.cast::<u8>(), length as usize)).ok();
+        let owned = CString::new(core::slice::from_raw_parts(at.cast::<u8>(), length)).ok();
         qjs::JS_FreeCString(ctx, at);
         owned
     }
@@ -240,7 +237,7 @@ unsafe extern "C" fn forward(ctx: *mut JSContext, _: JSValue, argc: c_int, argv:
             } else if qjs::JS_IsString(value) {
                 let mut length = 0usize;
                 strings[at] = qjs::JS_ToCStringLen(ctx, &mut length, value);
-                if strings[at].is_null() || strlen(strings[at]) != length as usize {
+                if strings[at].is_null() || strlen(strings[at]) != length {
                     malformed = EINVAL; // a NUL inside would silently cut a path
                 }
                 a[at] = strings[at] as i64;

@@ -26,8 +26,10 @@ fn panic(info: &core::panic::PanicInfo) -> ! {
     last_words::fail("the engine failed", info.message().as_str().unwrap_or("a panic"))
 }
 
+/// # Safety
+/// Called once, by C's start-up code, with what the kernel put on the stack.
 #[unsafe(no_mangle)]
-pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     last_words::install();
     door::set_arguments(argc, argv);
     let argument = |at: c_int| unsafe {

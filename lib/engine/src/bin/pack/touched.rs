@@ -64,6 +64,7 @@ pub fn touched(arguments: &[String]) -> ! {
 }
 
 /// Runs to the end; `at_exit` is called when the process has ended but its memory has not.
+#[expect(clippy::zombie_processes, reason = "it is waited for by its number: `Child::wait` knows no stops")]
 fn trace(command: &mut Command, mut at_exit: impl FnMut(i32)) -> i32 {
     let trace_me = || match unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } {
         -1 => Err(io::Error::last_os_error()),
