@@ -23,7 +23,7 @@ build: build/flatnet ## Build bin/: one static executable, a hard link for each 
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@scripts/prerequisites.sh build
-	npm ci --no-audit --no-fund
+	npm ci --no-audit --no-fund --prefer-offline
 	@touch $@
 
 # A stamp, because the tests are compiled into the same folder later and write the tools again.
@@ -52,7 +52,7 @@ build/.engine-tested: $(RUST)
 	cd lib/engine && $(CARGO) test --release --lib --locked --quiet
 	@mkdir -p $(@D) && touch $@
 
-build/flatnet: scripts/train.sh build/js/.tools build/schemas/.done $(ENGINE)/flatnet-engine $(SOURCES)
+build/flatnet: package.json scripts/train.sh build/js/.tools build/schemas/.done $(ENGINE)/flatnet-engine $(SOURCES)
 	$(NODE) $(TOOLS)/bundle.js
 
 build/js/.tests: build/schemas/.done $(SOURCES) $(TESTS) scripts/tsconfig.test.json

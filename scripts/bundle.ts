@@ -11,6 +11,9 @@ import { eachMapping, TraceMap } from '@jridgewell/trace-mapping'
 import { minify } from 'terser'
 import { pluginFolders } from './plugin-folders.js'
 
+/** lib/cni/release.ts declares it. */
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+
 const ENGINE = 'lib/engine/target/release'
 
 type Ncc = (input: string, options: Record<string, unknown>) => Promise<{ code: string; map: string }>
@@ -88,7 +91,7 @@ const { code, map } = await ncc(`${process.cwd()}/build/bundle/entry.js`, {
 // keeps the value of the script, its exports.
 const small = await minify(asScript(code.replace(/^\/\/# sourceMappingURL=.*$/m, '')), {
   ecma: 2020,
-  compress: { passes: 3, expression: true },
+  compress: { passes: 3, expression: true, global_defs: { FLATNET_VERSION: version } },
   mangle: true,
   keep_fnames: true,
   format: { beautify: true, indent_level: 0 },

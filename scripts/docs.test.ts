@@ -28,6 +28,13 @@ t.test('every configuration file in docs is shown word for word', async (t) => {
   }
 })
 
+t.test('package, engine and changelog are of one release', async (t) => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const [crate] = /(?<=^version = ")[^"]*/m.exec(readFileSync('lib/engine/Cargo.toml', 'utf8')) ?? []
+  const [released] = /(?<=^## )\d[^ \n]*/m.exec(readFileSync('CHANGELOG.md', 'utf8')) ?? []
+  t.same({ crate, released }, { crate: version, released: version })
+})
+
 t.test('every make target that the documents name is there', async (t) => {
   const makefile = readFileSync('Makefile', 'utf8')
   for (const { path, text } of DOCUMENTS) {

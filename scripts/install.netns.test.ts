@@ -1,7 +1,7 @@
 /** `scripts/install.sh`, while a runtime executes what it replaces. */
 
-import { execFile, execFileSync } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { BIN } from '../lib/testing/cni.js'
 
@@ -59,6 +59,21 @@ t.test('install leaves one file with a hard link for each name, and nothing else
   t.equal(new Set(readdirSync(directory).map((name) => statSync(`${directory}/${name}`).ino)).size, 1)
   t.equal(statSync(`${directory}/bridge`).mode & 0o777, 0o755)
   t.ok(readFileSync(`${directory}/bridge`).equals(readFileSync(`${BIN}/bridge`)), 'the executable, byte for byte')
+})
+
+t.test('install refuses a damaged executable and leaves what was there', async (t) => {
+  const { directory, damaged } = ((root) => ({ directory: `${root}/bin`, damaged: `${root}/flatnet` }))(t.testdir())
+  install(`${BIN}/flatnet`, directory, ...NAMES)
+  const bytes = readFileSync(`${BIN}/flatnet`)
+  const middle = bytes.length >> 1
+  bytes[middle] = (bytes[middle] ?? 0) ^ 4
+  writeFileSync(damaged, bytes, { mode: 0o755 })
+  const before = statSync(`${directory}/bridge`).ino
+  const { status, stderr } = spawnSync('scripts/install.sh', [damaged, directory, ...NAMES], { encoding: 'utf8' })
+  t.equal(status, 1)
+  t.match(stderr, /not installed: .* is damaged/)
+  t.equal(statSync(`${directory}/bridge`).ino, before)
+  t.same(readdirSync(directory).toSorted(), [...NAMES, 'flatnet'].toSorted())
 })
 
 t.test('install keeps plugins of others', async (t) => {

@@ -14,6 +14,8 @@ trap 'rm -f "$copy" "$directory"/.flatnet-link.$$.*' EXIT
 cat "$executable" >"$copy"
 chmod 0755 "$copy"
 sync "$copy"
+# What was copied is what was built: one bit that a disk or memory turned would be found by no start.
+"$copy" verify >/dev/null || { echo "not installed: $executable is damaged; build it again (make clean build)" >&2; exit 1; }
 for name in "$@" flatnet; do
   ln "$copy" "$directory/.flatnet-link.$$.$name"
   mv -f "$directory/.flatnet-link.$$.$name" "$directory/$name"

@@ -5,6 +5,7 @@
  * error here: the Kubernetes keys reach plugins that never heard of them.
  */
 
+import { plain } from '../sys/text.js'
 import { CniError, ErrorCode } from './error.js'
 
 const BOOLEANS = ['1', '0', 'true', 'false']
@@ -39,9 +40,9 @@ function invalid(what: string, how: string): CniError {
   return new CniError(ErrorCode.InvalidEnvironment, `invalid CNI_ARGS: ${what}`, how)
 }
 
-/** `namespace/name` of the pod, where the runtime said so; otherwise `''`. */
+/** `namespace/name` of the pod, where the runtime said so; otherwise `''`. In plain characters: it goes into names and comments. */
 export function podName(args: ReadonlyMap<string, string>): string {
   const name = args.get('K8S_POD_NAME') ?? ''
   const namespace = args.get('K8S_POD_NAMESPACE') ?? ''
-  return name === '' ? '' : namespace === '' ? name : `${namespace}/${name}`
+  return name === '' ? '' : plain(namespace === '' ? name : `${namespace}/${name}`)
 }

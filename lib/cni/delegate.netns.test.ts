@@ -1,10 +1,19 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { execSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { BIN } from '../testing/cni.js'
-import { needs } from '../testing/netns.js'
+import { BIN, environment } from '../testing/cni.js'
+import { Netns, needs } from '../testing/netns.js'
 
 /** A delegate that records what it is given and answers as told. */
 function fake(directory: string, script: string): void {
@@ -103,6 +112,120 @@ t.test('a delegate', { skip: needs('root') }, async (t) => {
     }
     t.equal((await busy(0.4)).status, 0)
     t.match((await busy(60)).json, { code: 107, msg: /ETXTBSY/ }, 'for two seconds')
+  })
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    t.test(`and what it started are gone before its DEL, when ${signal} stops its ADD`, async (t) => {
+      const dir = t.testdir({ state: {} })
+      // A child of the delegate does its work, as a wrapper script's would.
+      fake(
+        dir,
+        `[ $CNI_COMMAND = ADD ] || { case $(cut -d' ' -f3 /proc/$(cat ${dir}/worker)/stat) in '' | Z) ;; *) touch ${dir}/beside ;; esac; exit 0; }
+        sleep 300 & echo $! > ${dir}/worker; wait`,
+      )
+      const config = {
+        cniVersion: '1.1.0',
+        name: 'n',
+        type: 'bridge',
+        stateDir: join(dir, 'state'),
+        ipam: { type: 'fake' },
+      }
+      const netns = Netns.create(t, 'pod', { loopback: false })
+      const host = Netns.create(t, 'host')
+      const env = { ...environment({ command: 'ADD', host, config, netns }), CNI_PATH: dir }
+      const child = spawn('nsenter', [`--net=${host.path}`, '--', join(BIN, 'bridge')], {
+        env,
+        stdio: ['pipe', 'pipe', 'inherit'],
+      })
+      let stdout = ''
+      child.stdout.on('data', (chunk) => {
+        stdout += chunk
+      })
+      child.stdin.end(JSON.stringify(config))
+      const deadline = Date.now() + 60_000
+      while (!existsSync(join(dir, 'worker')) && Date.now() < deadline) await new Promise((done) => setTimeout(done, 5))
+      child.kill(signal)
+      const [status] = await once(child, 'close')
+      t.equal(status, 1)
+      t.match(JSON.parse(stdout), { code: 11, msg: new RegExp(signal) })
+      t.equal(readFileSync(join(dir, 'commands'), 'utf8'), 'ADD\nDEL\n')
+      t.notOk(existsSync(join(dir, 'beside')), 'nothing of ADD ran beside DEL')
+      t.same(
+        host
+          .ip('link')
+          .map(({ ifname }: { ifname: string }) => ifname)
+          .filter((name: string) => name.startsWith('veth')),
+        [],
+      )
+    })
+  }
+
+  t.test('that prints without end is stopped at 16 MiB', async (t) => {
+    const dir = t.testdir({})
+    fake(dir, 'exec head -c 1G /dev/zero')
+    t.match(status(dir).json, { code: 107, msg: /cannot run IPAM plugin/, details: /more than 16 MiB/ })
+  })
+
+  t.test('has its words passed on, and its code only where a runtime can read it', async (t) => {
+    const dir = t.testdir({})
+    for (const [code, expected] of [
+      ['51', 51],
+      ['4294967295', 4294967295],
+      ['0', 107],
+      ['-1', 107],
+      ['-1.5', 107],
+      ['1e308', 107],
+      ['4294967296', 107],
+      ['"7"', 107],
+      ['null', 107],
+    ] as const) {
+      fake(dir, `echo '{"code":${code},"msg":"no","details":"because"}'; exit 1`)
+      t.match(status(dir).json, { code: expected, msg: 'no', details: 'because' }, code)
+    }
+  })
+
+  t.test('is run when the caller ignores the end of its children', async (t) => {
+    const dir = t.testdir({})
+    fake(dir, 'exit 0')
+    const input = JSON.stringify({ cniVersion: '1.1.0', name: 'n', type: 'bridge', ipam: { type: 'fake' } })
+    const env = { CNI_COMMAND: 'STATUS', CNI_PATH: dir, PATH: process.env['PATH'] ?? '' }
+    const done = spawnSync('env', ['--ignore-signal=CHLD', join(BIN, 'bridge')], { input, env, encoding: 'utf8' })
+    t.equal(done.status, 0, done.stdout)
+  })
+
+  t.test('that is missing is named with what to do about it', async (t) => {
+    const dir = t.testdir({})
+    const advice = (type: string) => status(dir, { ipam: { type } }).json
+    for (const [type, details] of Object.entries({
+      'host-local': /cp \/.*\/bin\/\w+ \/.*\/host-local$/,
+      'host-locl': /did you mean.*"host-local"/,
+      hostlocal: /did you mean.*"host-local"/,
+      dhcp: /flatnet has no dhcp: install it from containernetworking\/plugins/,
+      dhpc: /did you mean.*"dhcp"/,
+      whereabouts: /flatnet has no whereabouts: install that plugin/,
+    })) {
+      t.match(advice(type), { code: 50, msg: `failed to find plugin "${type}"`, details }, type)
+    }
+  })
+
+  t.test('follows the advice: what it says to copy is that plugin', async (t) => {
+    const dir = t.testdir({})
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '10.1.0.0/24' }]], dataDir: join(dir, 'data') }
+    const { details } = status(dir, { ipam }).json
+    execSync(details.slice(details.indexOf('cp ')))
+    t.equal(status(dir, { ipam }).status, 0)
+  })
+
+  t.test('is never a plugin of ours that gives no addresses, found or not', async (t) => {
+    for (const type of readdirSync(BIN).filter((name) => name !== 'host-local')) {
+      for (const path of [BIN, t.testdir({})]) {
+        t.match(status(path, { ipam: { type } }).json, {
+          code: 7,
+          msg: `"${type}" is not an IPAM plugin`,
+          details: /host-local/,
+        })
+      }
+    }
   })
 
   t.test('of this very build runs in this process, copied or linked', async (t) => {

@@ -7,13 +7,14 @@
  */
 
 import { isErrno } from '../sys/errno.js'
-import { close, open, readAll, type Stat, seekFromEnd, stat } from '../sys/file.js'
-import { buildId, knownPlugins, loadPlugin, run } from '../sys/process.js'
+import { close, open, readAll, readLink, type Stat, seekFromEnd, stat } from '../sys/file.js'
+import { buildId, knownPlugins, loadPlugin, OUTPUT_LIMIT, run } from '../sys/process.js'
 import { decodeUtf8, hex } from '../sys/text.js'
 import type { Json } from './config.js'
 import { fromAnyVersion } from './convert.js'
 import type { Command } from './environment.js'
-import { CniError, ErrorCode, messageOf } from './error.js'
+import { CniError, ErrorCode, isInterrupted, messageOf } from './error.js'
+import { nearest } from './nearest.js'
 import type { Bundle } from './plugin.js'
 import type { Request } from './request.js'
 import type { Result } from './result.js'
@@ -25,6 +26,12 @@ const MAGIC = '666c61746e657401'
 /** Milliseconds a delegate may take: less than any runtime gives us. */
 const PATIENCE: Partial<Record<Command, number>> = { ADD: 100_000, STATUS: 20_000 }
 const OTHER_PATIENCE = 50_000
+
+/** The IPAM plugins of containernetworking/plugins. */
+const REFERENCE_IPAM = ['dhcp', 'host-local', 'static']
+
+/** The specification's codes are unsigned, and the runtime's types have 32 bits for them. */
+const LARGEST_CODE = 2 ** 32 - 1
 
 export interface Delegate {
   /** Runs ADD; after a failure of a foreign plugin its DEL has run already. */
@@ -43,8 +50,9 @@ interface Attachment {
 
 /** The delegate of `type` for this request. Throws code 7 (50 on STATUS) where there is none. */
 export function findDelegate(type: string, request: Request<unknown> & Attachment): Delegate {
+  refuseInterfacePlugin(type)
   const { path, found } = locate(type, request)
-  const own = isThisExecutable(path, found) && knownPlugins().includes(type)
+  const own = doorOf(type) !== undefined && isThisExecutable(path, found)
   const execute = (command: Command) => (own ? inProcess(type, command, request) : spawned(path, command, request))
   return {
     add() {
@@ -53,7 +61,7 @@ export function findDelegate(type: string, request: Request<unknown> & Attachmen
       } catch (error) {
         // A transaction of our own undid itself, unless the signal came between its end and our knowing of it.
         // A stranger's may have left something.
-        if (!own || (error as { name?: unknown }).name === 'Interrupted') attempt(() => execute('DEL'))
+        if (!own || isInterrupted(error)) attempt(() => execute('DEL'))
         throw error
       }
     },
@@ -61,6 +69,25 @@ export function findDelegate(type: string, request: Request<unknown> & Attachmen
       execute(command)
     },
   }
+}
+
+/** A plugin of ours that gives no addresses would call itself as its own IPAM plugin, without end. */
+function refuseInterfacePlugin(type: string): void {
+  if (!knownPlugins().includes(type) || doorOf(type) !== undefined) return
+  throw new CniError(
+    ErrorCode.InvalidConfig,
+    `"${type}" is not an IPAM plugin`,
+    `set "ipam.type" to ${ownIpam().join(' or ')}, or to another plugin that gives addresses`,
+  )
+}
+
+/** How an IPAM plugin of this executable is called in this process; undefined for any other plugin. */
+function doorOf(type: string): Bundle['delegate'] | undefined {
+  return (loadPlugin(type) as Partial<Bundle> | undefined)?.delegate
+}
+
+function ownIpam(): string[] {
+  return knownPlugins().filter((name) => doorOf(name) !== undefined)
 }
 
 function locate(type: string, { path, command }: Request<unknown>): { path: string; found: Stat } {
@@ -86,8 +113,25 @@ function locate(type: string, { path, command }: Request<unknown>): { path: stri
   throw new CniError(
     command === 'STATUS' ? ErrorCode.NotAvailable : ErrorCode.InvalidConfig,
     `failed to find plugin "${type}" in path [${path.join(' ')}]`,
-    `install it there: a flatnet executable becomes it by a link of that name (ln ${path[0]}/bridge ${path[0]}/${type})`,
+    whereToGet(type, path[0] ?? ''),
   )
+}
+
+/** Advice about a plugin that is not in CNI_PATH. */
+function whereToGet(type: string, directory: string): string {
+  const own = ownIpam()
+  if (own.includes(type)) return `this executable is that plugin, too: cp ${ownPath()} ${directory}/${type}`
+  if (REFERENCE_IPAM.includes(type)) {
+    return `flatnet has no ${type}: install it from containernetworking/plugins into ${directory}`
+  }
+  const meant = nearest(type, [...own, ...REFERENCE_IPAM])
+  return meant === undefined
+    ? `flatnet has no ${type}: install that plugin into ${directory}, or correct "ipam.type"`
+    : `did you mean "ipam": {"type": "${meant}"}?`
+}
+
+function ownPath(): string {
+  return readLink('/proc/self/exe') ?? 'flatnet'
 }
 
 /** An entry that cannot be looked at is not there: the next may hold the plugin. */
@@ -119,7 +163,7 @@ function isThisExecutable(path: string, found: Stat): boolean {
 }
 
 function inProcess(type: string, command: Command, request: Request<unknown> & Attachment): Json | undefined {
-  const { delegate } = loadPlugin(type) as Bundle
+  const delegate = doorOf(type) as Bundle['delegate']
   const { containerId = '', ifName = '', netns = '', rawArgs: args = '', path, stdin, raw } = request
   return delegate({ command, containerId, ifName, netns, args, path }, stdin, raw)
 }
@@ -130,13 +174,17 @@ function spawned(path: string, command: Command, request: Request<unknown>): unk
   try {
     finished = run(path, `CNI_COMMAND=${command}`, request.stdin, patience)
   } catch (error) {
+    if (isInterrupted(error)) throw error
     const slow = isErrno(error, 'ETIMEDOUT')
+    const talkative = isErrno(error, 'EFBIG')
     throw new CniError(
       slow ? ErrorCode.TryAgainLater : ErrorCode.DelegateFailed,
       `cannot run IPAM plugin ${path}: ${messageOf(error)}`,
       slow
         ? `it did not answer ${command} within ${patience / 1000} s and was killed`
-        : 'is it executable, and built for this machine?',
+        : talkative
+          ? `it printed more than ${OUTPUT_LIMIT >> 20} MiB and was killed: a result has some hundred bytes`
+          : 'is it executable, and built for this machine?',
     )
   }
   const { status, stdout } = finished
@@ -155,14 +203,20 @@ function spawned(path: string, command: Command, request: Request<unknown>): unk
     return answer
   }
   const error = answer as { code?: unknown; msg?: unknown; details?: unknown } | null | undefined
-  if (typeof error?.msg === 'string' && typeof error.code === 'number') {
-    throw new CniError(error.code, error.msg, typeof error.details === 'string' ? error.details : '')
+  if (typeof error?.msg === 'string' && error.msg !== '') {
+    const details = typeof error.details === 'string' ? error.details : ''
+    throw new CniError(isCode(error.code) ? error.code : ErrorCode.DelegateFailed, error.msg, details)
   }
   throw new CniError(
     ErrorCode.DelegateFailed,
     `IPAM plugin ${path} failed ${command} with status ${status}`,
     excerpt(text),
   )
+}
+
+/** Whether a runtime could read it: it takes -1.5 for a plugin that printed no error at all. */
+function isCode(code: unknown): code is number {
+  return Number.isInteger(code) && (code as number) > 0 && (code as number) <= LARGEST_CODE
 }
 
 function excerpt(text: string | undefined): string {

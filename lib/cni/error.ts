@@ -59,8 +59,15 @@ export function isCniError(error: unknown): error is CniError {
   return candidate?.name === 'CniError' && typeof candidate.code === 'number'
 }
 
+/** Whether `error` is a signal that asked us to stop: raised once, at the next system call. */
+export function isInterrupted(error: unknown): boolean {
+  return (error as { name?: unknown } | null | undefined)?.name === 'Interrupted'
+}
+
 /** The words of any thrown value. */
 export function messageOf(error: unknown): string {
+  // The engine throws null where there is no memory left for an error.
+  if (error === null) return 'out of memory'
   return error instanceof Error || typeof (error as Error | undefined)?.message === 'string'
     ? (error as Error).message
     : String(error)
@@ -77,7 +84,7 @@ export function toCniError(error: unknown, step = ''): CniError {
   }
   const name = (error as { name?: unknown } | undefined)?.name
   const message = `${prefix}${messageOf(error)}`
-  if (name === 'Interrupted') {
+  if (isInterrupted(error)) {
     return new CniError(ErrorCode.TryAgainLater, `${prefix}stopped by ${messageOf(error)}`, 'what was done is undone')
   }
   if (name === 'NetlinkError') return new CniError(ErrorCode.KernelRefused, message, hintOf(error))
@@ -94,6 +101,7 @@ function hintOf(error: unknown): string {
     EPERM: 'this needs CAP_NET_ADMIN and CAP_SYS_ADMIN over the namespaces concerned',
     EACCES: 'permission denied: run as root, and look at SELinux or AppArmor if you are',
     ENOSPC: 'the disk is full: df -h',
+    EFBIG: 'a file would become larger than ulimit -f allows: raise it for the runtime (LimitFSIZE of its unit)',
     EROFS: 'the filesystem is read-only',
     EMFILE: 'too many open files: raise the limit with ulimit -n',
     EOPNOTSUPP: 'the running kernel lacks this feature, or its module is not loaded',

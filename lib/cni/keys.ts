@@ -3,6 +3,7 @@
  * reference ignores it), else unknown, with the nearest known name. `null` means absent.
  */
 
+import { nearest } from './nearest.js'
 import type { KeyTree } from './schema.js'
 
 type Json = Record<string, unknown>
@@ -72,24 +73,6 @@ function isForeign(key: string, pointer: string): boolean {
 }
 
 function unknownKey(pointer: string, key: string, names: readonly string[]): string {
-  let best = ''
-  let least = Math.max(2, Math.floor(key.length / 3)) + 1
-  for (const name of names) {
-    const n = editDistance(key.toLowerCase(), name.toLowerCase())
-    if (n < least) [best, least] = [name, n]
-  }
-  return `unknown key "${pointer}" is ignored${best === '' ? '' : `: did you mean "${best}"?`}`
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
+  const best = nearest(key, names)
+  return `unknown key "${pointer}" is ignored${best === undefined ? '' : `: did you mean "${best}"?`}`
 }

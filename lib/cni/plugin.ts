@@ -9,13 +9,14 @@ import { readAll, writeAll } from '../sys/file.js'
 import { warn } from '../sys/log.js'
 import { environment } from '../sys/process.js'
 import { reportStack } from '../sys/stack.js'
-import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
+import { decodeUtf8, encodeUtf8, visible } from '../sys/text.js'
+import { isAskedAbout, sayAbout } from './about.js'
 import { parseArgs } from './args.js'
 import { validAttachments } from './attachments.js'
 import { applySchema, type Json, type NetworkConfig, parseStdin, readIdentity } from './config.js'
 import { toVersion } from './convert.js'
 import { type Environment, readEnvironment } from './environment.js'
-import { CniError, ErrorCode, messageOf, toCniError } from './error.js'
+import { CniError, ErrorCode, isInterrupted, messageOf, toCniError } from './error.js'
 import { readPrevResult } from './prev-result.js'
 import type { AddRequest, CheckRequest, DelRequest, GcRequest, Request, StatusRequest } from './request.js'
 import type { Result } from './result.js'
@@ -39,7 +40,7 @@ export interface Plugin<C extends NetworkConfig> {
   status?(request: StatusRequest<C>): void
 }
 
-/** The two doors of a plugin: what its main.ts exports. */
+/** The two doors of a plugin. Every main.ts exports the first; the second only that of an IPAM plugin. */
 export interface Bundle {
   /** Runs one command of the protocol; the exit status. */
   readonly main: () => number
@@ -52,11 +53,22 @@ const STDIN_LIMIT = 16 << 20
 export function definePlugin<C extends NetworkConfig>(plugin: Plugin<C>): Bundle {
   return {
     main: () => main(plugin),
-    delegate: (env, stdin, raw) => dispatch(plugin, env, stdin, raw, undefined, true),
+    delegate: (env, stdin, raw) => dispatch(plugin, env, stdin, raw, undefined, true)?.result,
   }
 }
 
+/** A result of ADD that has not been told yet. */
+interface Added {
+  readonly result: Json
+  /** Takes back what the ADD did. */
+  readonly undo: () => void
+}
+
 function main<C extends NetworkConfig>(plugin: Plugin<C>): number {
+  if (isAskedAbout()) {
+    sayAbout(plugin.name)
+    return 0
+  }
   let version: CniVersion = NEWEST
   try {
     const env = readEnvironment(environment)
@@ -68,20 +80,45 @@ function main<C extends NetworkConfig>(plugin: Plugin<C>): number {
     const raw = parseStdin(stdin, decodeUtf8)
     const claimed = raw['cniVersion']
     if (typeof claimed === 'string' && isReleased(claimed)) version = claimed
-    const result = dispatch(plugin, env, stdin, raw, plugin.anyNetns ? undefined : requireContainer)
-    if (result !== undefined) print(result)
+    const added = dispatch(plugin, env, stdin, raw, plugin.anyNetns ? undefined : requireContainer)
+    if (added !== undefined) tell(added)
     return 0
   } catch (error) {
-    if (error instanceof SysError && error.subject === 'stdout') return 1
+    if (isUnwritable(error)) return 1
     reportStack(error)
     const { code, message, details } = toCniError(error)
     try {
-      print({ cniVersion: version, code, msg: message, ...(details === '' ? {} : { details }) })
-    } catch {
-      // Nobody is listening any more; the exit status still says it.
+      print({
+        cniVersion: version,
+        code,
+        msg: visible(message),
+        ...(details === '' ? {} : { details: visible(details) }),
+      })
+    } catch (unsaid) {
+      // The exit status still says it. Any other failure, as of memory, is for the engine's last words.
+      if (!isUnwritable(unsaid)) throw unsaid
     }
     return 1
   }
+}
+
+/** A result that nobody can read is as if ADD had failed: the runtime must find nothing attached. */
+function tell({ result, undo }: Added): void {
+  try {
+    print(result)
+  } catch (error) {
+    warn(`${messageOf(error)}: the result of ADD cannot be told, so it is undone`)
+    try {
+      undo()
+    } catch (failure) {
+      warn(`not all could be undone: ${messageOf(failure)}`)
+    }
+    throw error
+  }
+}
+
+function isUnwritable(error: unknown): boolean {
+  return error instanceof SysError && error.subject === 'stdout'
 }
 
 /** The only writer of stdout. */
@@ -91,7 +128,7 @@ function print(value: Json): void {
     writeAll(1, bytes, 'stdout')
   } catch (error) {
     // A stop signal that came too late: what is done is done, and has been told.
-    if ((error as { name?: unknown }).name !== 'Interrupted') throw error
+    if (!isInterrupted(error)) throw error
   }
 }
 
@@ -115,11 +152,12 @@ function dispatch<C extends NetworkConfig>(
   raw: Json,
   requireNetns: (path: string) => void = () => undefined,
   delegated = false,
-): Json | undefined {
+): Added | undefined {
   const { name: network, version } = readIdentity(raw)
   requireVersion(env, version)
   const { command, containerId, ifName, netns, path } = env
   const lenient = command === 'DEL' || command === 'GC'
+  attempt(lenient, () => refuseList(plugin.name, raw))
   const config = applySchema<C>(raw, plugin.schema, warn, lenient)
   const request: Request<C> = { command, network, cniVersion: version, config, path, stdin, raw }
   if (command === 'GC') {
@@ -161,13 +199,24 @@ function dispatch<C extends NetworkConfig>(
   }
   requireNetns(netns)
   const result = plugin.add({ ...attachment, ...previous })
+  const undo = () => plugin.del({ ...attachment, ...previous, command: 'DEL' })
   try {
-    return toVersion(result, version, { keepRoutes: plugin.answersPlugins === true })
+    return { result: toVersion(result, version, { keepRoutes: plugin.answersPlugins === true }), undo }
   } catch (error) {
-    // The result cannot be told, so the runtime must find nothing attached.
-    plugin.del({ ...attachment, ...previous })
+    // The version has no words for it.
+    undo()
     throw error
   }
+}
+
+/** A person's mistake: a runtime takes a list apart. */
+function refuseList(plugin: string, raw: Json): void {
+  if (!Array.isArray(raw['plugins'])) return
+  throw new CniError(
+    ErrorCode.InvalidConfig,
+    'stdin is a whole network configuration list, not the configuration of one plugin',
+    `give ${plugin} its own entry of "plugins", with "name" and "cniVersion" of the list: jq '.plugins[0] + {name, cniVersion}' LIST`,
+  )
 }
 
 function requireVersion({ command }: Environment, version: CniVersion): void {

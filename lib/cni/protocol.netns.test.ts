@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { BIN } from '../testing/cni.js'
@@ -147,5 +147,66 @@ t.test('stdout that cannot be written is a failure, not a crash', async (t) => {
 t.test('one error names every missing variable', async (t) => {
   const { json } = run('bridge', { CNI_COMMAND: 'ADD' }, '{}')
   t.match(json, { code: 4, msg: /CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME/ })
-  t.match(run('bridge', {}, '{}').json, { code: 4, msg: /CNI_COMMAND/ })
+})
+
+t.test('asked by a person, a plugin says on stderr what it is, in the words of the reference plugins', async (t) => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  for (const plugin of readdirSync(BIN).filter((name) => name !== 'flatnet')) {
+    const said = `CNI ${plugin} plugin v1.9.1+flatnet.${version}\nCNI protocol versions supported: ${VERSIONS.join(', ')}\n`
+    const ask = (words: string[], env: Record<string, string>) => {
+      const { status, stdout, stderr } = spawnSync(join(BIN, plugin), words, { env, input: '', encoding: 'utf8' })
+      return { status, stdout, stderr }
+    }
+    const expected = { status: 0, stdout: '', stderr: said }
+    for (const env of [{}, { CNI_COMMAND: '' }, { CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0' }]) {
+      t.same(ask([], env), expected, plugin)
+    }
+    for (const word of ['--help', '-h', '--version', '-v', 'version', 'help']) {
+      t.same(ask([word], { CNI_COMMAND: 'ADD' }), expected, `${plugin} ${word}`)
+    }
+    t.match(
+      ask(['--else'], { CNI_COMMAND: 'ADD' }),
+      { status: 1, stdout: /CNI_CONTAINERID/ },
+      'other words are nothing',
+    )
+  }
+})
+
+t.test('a whole list on stdin is refused by name; DEL and GC only warn', async (t) => {
+  const list = JSON.stringify({ cniVersion: '1.1.0', name: 'n', plugins: [{ type: 'bridge' }, { type: 'portmap' }] })
+  for (const plugin of readdirSync(BIN).filter((name) => name !== 'flatnet')) {
+    for (const command of ['ADD', 'CHECK', 'STATUS']) {
+      const { status, json } = run(plugin, { CNI_COMMAND: command, ...attachment }, list)
+      t.equal(status, 1)
+      t.match(
+        json,
+        { code: 7, msg: /whole network configuration list/, details: /jq '\.plugins\[0\]/ },
+        `${plugin} ${command}`,
+      )
+    }
+  }
+  const { status, stderr } = run('loopback', { CNI_COMMAND: 'DEL', ...attachment }, list)
+  t.equal(status, 0)
+  t.match(stderr, /whole network configuration list/)
+})
+
+t.test('"type": "flatnet" is a CNI error that names the plugins, and stops no DEL', async (t) => {
+  const config = JSON.stringify({ cniVersion: '1.1.0', name: 'n', type: 'flatnet' })
+  for (const command of ['ADD', 'CHECK', 'STATUS', 'VERSION', 'nonsense']) {
+    const { status, json, stderr } = run('flatnet', { CNI_COMMAND: command, ...attachment }, config)
+    t.equal(status, 1, command)
+    t.match(json, { code: 7, msg: /not a plugin/, details: /bridge, .*portmap/ }, command)
+    t.equal(stderr, '')
+  }
+  for (const command of ['DEL', 'GC']) {
+    const { status, json, stderr } = run('flatnet', { CNI_COMMAND: command, ...attachment }, config)
+    t.same({ status, json }, { status: 0, json: undefined }, command)
+    t.match(stderr, /not a plugin/)
+  }
+  const { status, stdout } = spawnSync(join(BIN, 'flatnet'), ['help'], {
+    env: { CNI_COMMAND: 'ADD' },
+    encoding: 'utf8',
+  })
+  t.equal(status, 0, 'a command is a command')
+  t.match(stdout, /usage: flatnet/)
 })

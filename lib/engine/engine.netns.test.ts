@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { BIN } from '../testing/cni.js'
 
+/** Bytes of the last part of an executable (lib/engine/src/archive.rs). */
+const FOOTER = 128
+
 const env = { CNI_COMMAND: 'VERSION' }
 const input = '{"cniVersion":"1.0.0"}'
 
@@ -51,7 +54,7 @@ t.test('an unknown name is a CNI error that lists the known ones', async (t) => 
 t.test('a damaged executable still prints one CNI error and exits 1', async (t) => {
   const dir = t.testdir({})
   const whole = readFileSync(join(BIN, 'bridge'))
-  const footer = whole.length - 96 // lib/engine/src/archive.rs
+  const footer = whole.length - FOOTER
   const offset = (section: number) => Number(whole.readBigUInt64LE(footer + section * 16))
   const flipped = (from: number, to: number) => {
     const copy = Buffer.from(whole)
@@ -82,7 +85,7 @@ t.test('a damaged executable still prints one CNI error and exits 1', async (t) 
 t.test('an image that is none is passed over', async (t) => {
   const dir = t.testdir({})
   const whole = Buffer.from(readFileSync(join(BIN, 'bridge')))
-  const image = Number(whole.readBigUInt64LE(whole.length - 96 + 48))
+  const image = Number(whole.readBigUInt64LE(whole.length - FOOTER + 48))
   whole[image] = (whole[image] ?? 0) ^ 1
   writeFileSync(join(dir, 'bridge'), whole, { mode: 0o755 })
   t.same(run(join(dir, 'bridge')), run(join(BIN, 'bridge')))
@@ -98,7 +101,7 @@ t.test('out of memory and deep recursion are CNI errors', async (t) => {
   const nested = run(join(BIN, 'bridge'), attachment, deep)
   t.equal(nested.status, 1)
   t.type(JSON.parse(nested.stdout).code, 'number')
-  const engine = Number(readFileSync(join(BIN, 'bridge')).readBigUInt64LE(statSync(join(BIN, 'bridge')).size - 96))
+  const engine = Number(readFileSync(join(BIN, 'bridge')).readBigUInt64LE(statSync(join(BIN, 'bridge')).size - FOOTER))
   // Room for the executable itself and not for its heap.
   const command = `ulimit -v ${(engine >> 10) + 900}; exec ${join(BIN, 'bridge')}`
   const limited = spawnSync('sh', ['-c', command], { env, input, encoding: 'utf8' })
@@ -139,4 +142,37 @@ t.test('FLATNET_DEBUG=1 prints the stack in TypeScript lines', async (t) => {
   t.equal(JSON.parse(stdout).code, 7)
   const quiet = run(join(BIN, 'bridge'), attachment, '{"name":"/"}')
   t.equal(quiet.stderr, '')
+})
+
+/** `flatnet verify`, of a copy with one bit flipped, or of none. */
+function verify(directory: string, at?: number) {
+  const copy = Buffer.from(readFileSync(join(BIN, 'flatnet')))
+  if (at !== undefined) copy[at] = (copy[at] ?? 0) ^ (1 << (at % 8))
+  const path = join(directory, 'flatnet')
+  writeFileSync(path, copy, { mode: 0o755 })
+  const { status, stdout, stderr } = spawnSync(join(BIN, 'flatnet'), ['verify', path], { encoding: 'utf8' })
+  return { status, stdout, stderr, own: spawnSync(path, ['verify'], { encoding: 'utf8' }).status }
+}
+
+t.test('flatnet verify finds one flipped bit wherever it is', async (t) => {
+  const dir = t.testdir({})
+  t.match(verify(dir), { status: 0, stdout: `${join(dir, 'flatnet')}: as it was built\n`, stderr: '', own: 0 })
+  const size = statSync(join(BIN, 'flatnet')).size
+  const image = Number(readFileSync(join(BIN, 'flatnet')).readBigUInt64LE(size - FOOTER + 48))
+  const places = [
+    0,
+    5000,
+    ...Array.from({ length: 12 }, (_, n) => image + 4096 + n * 150_001),
+    size - FOOTER - 1,
+    size - 30,
+  ]
+  for (const at of places) {
+    const { status, stderr } = verify(dir, at)
+    t.equal(status, 1, `byte ${at}`)
+    t.match(stderr, /differs from what was built|damaged/, `byte ${at}`)
+  }
+  t.equal(verify(dir, image + 100_000).own, 1, 'a damaged heap judges itself, too: it is not started')
+  for (const file of ['/bin/true', '/nowhere', '/']) {
+    t.equal(spawnSync(join(BIN, 'flatnet'), ['verify', join(BIN, 'bridge'), file]).status, 1, file)
+  }
 })

@@ -6,7 +6,7 @@
 
 import { COMMENT_LIMIT } from '../netlink/nftables/user-data.js'
 import { attachmentKey } from '../store/key.js'
-import { sha256Hex } from '../sys/text.js'
+import { plain, sha256Hex } from '../sys/text.js'
 
 export interface Owner {
   readonly network: string
@@ -49,12 +49,7 @@ export function withHeir(comment: string): string {
 
 /** nft prints comments between quotes and has no escapes. */
 export function printable(text: string): string {
-  let clean = ''
-  for (let i = 0; i < text.length && clean.length < COMMENT_LIMIT; i++) {
-    const c = text.charCodeAt(i)
-    clean += c < 32 || c > 126 || c === 34 ? '?' : text.charAt(i)
-  }
-  return clean
+  return plain(text.slice(0, COMMENT_LIMIT))
 }
 
 export interface Tag {

@@ -62,7 +62,7 @@ interface Door {
   encode(text: string): Uint8Array
   sha256(bytes: Uint8Array): Uint8Array
   sha512(bytes: Uint8Array): Uint8Array
-  /** Runs `path` with `setting` (NAME=value) in the environment; a pid or minus the errno. */
+  /** Runs `path` with `setting` (NAME=value) in the environment, in a process group of its own; a pid or minus the errno. */
   spawn(path: string, setting: string, stdin: number, stdout: number, stderr: number): number
   /** Closes a descriptor and leaves what follows from it to the kernel, to be done when it has time. */
   abandon(fd: number): number

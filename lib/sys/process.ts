@@ -63,20 +63,28 @@ export interface Finished {
   readonly stdout: Uint8Array
 }
 
+/** Bytes of stdout that a process we run may print. */
+export const OUTPUT_LIMIT = 16 << 20
+
 /**
  * Runs an executable with `setting` (NAME=value) replaced in our environment, feeds it `stdin`, and
- * collects stdout; its stderr is ours. Throws ETIMEDOUT past the deadline, after killing it.
+ * collects stdout; its stderr is ours. Throws ETIMEDOUT past the deadline and EFBIG past `OUTPUT_LIMIT`.
+ * Whatever it throws, and a signal that stops us is thrown too, the process and what it started have been
+ * killed before: what undoes it may run.
  */
 export function run(path: string, setting: string, stdin: Uint8Array, milliseconds: number): Finished {
   const [inRead, inWrite] = pipe()
   const [outRead, outWrite] = pipe()
   const pid = spawnWritten(path, setting, inRead, outWrite)
-  close(inRead)
-  close(outWrite)
   try {
+    close(inRead)
+    close(outWrite)
     checked(pid, 'exec', path)
-    const stdout = exchange(pid, path, inWrite, outRead, stdin, monotonic() + milliseconds)
+    const stdout = exchange(path, inWrite, outRead, stdin, monotonic() + milliseconds)
     return { status: reap(pid), stdout }
+  } catch (error) {
+    if (pid > 0) killGroup(pid)
+    throw error
   } finally {
     close(outRead)
   }
@@ -93,15 +101,9 @@ function spawnWritten(path: string, setting: string, stdin: number, stdout: numb
 }
 
 /** Feeds and drains at once, so that neither side blocks on a full pipe. Closes `inWrite`. */
-function exchange(
-  pid: number,
-  path: string,
-  inWrite: number,
-  outRead: number,
-  stdin: Uint8Array,
-  deadline: number,
-): Uint8Array {
+function exchange(path: string, inWrite: number, outRead: number, stdin: Uint8Array, deadline: number): Uint8Array {
   const chunks: Uint8Array[] = []
+  let received = 0
   let sent = 0
   let open = true
   const finishInput = () => {
@@ -112,11 +114,7 @@ function exchange(
   try {
     for (;;) {
       const left = deadline - monotonic()
-      if (left <= 0) {
-        door().sys.kill(pid, 9)
-        reap(pid)
-        throw new SysError('wait for', path, 110)
-      }
+      if (left <= 0) throw new SysError('wait for', path, 110)
       if (sent === stdin.length) finishInput()
       const interests = [{ fd: outRead, events: 1 }]
       if (open) interests.push({ fd: inWrite, events: 4 })
@@ -125,6 +123,8 @@ function exchange(
           const chunk = new Uint8Array(16384)
           const n = read(outRead, chunk)
           if (n === 0) return concatenate(chunks)
+          received += n
+          if (received > OUTPUT_LIMIT) throw new SysError('read from', path, 27)
           chunks.push(chunk.subarray(0, n))
         } else {
           const n = door().sys.write(inWrite, stdin.subarray(sent), stdin.length - sent)
@@ -136,6 +136,13 @@ function exchange(
   } finally {
     finishInput()
   }
+}
+
+/** Ends a process that `spawn` made, and those it started, which could go on with its work. */
+function killGroup(pid: number): void {
+  const SIGKILL = 9
+  door().sys.kill(-pid, SIGKILL)
+  reap(pid)
 }
 
 function pipe(): [number, number] {

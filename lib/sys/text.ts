@@ -31,6 +31,40 @@ export function sha512Hex(data: string | Uint8Array): string {
   return hex(door().sha512(typeof data === 'string' ? door().encode(data) : data))
 }
 
+/** Text of others where only plain characters are safe: what is not visible ASCII, or is a double quote, becomes `?`. */
+export function plain(text: string): string {
+  let clean = ''
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    clean += c < 32 || c > 126 || c === 34 ? '?' : text.charAt(i)
+  }
+  return clean
+}
+
+/**
+ * Text of others in a line for people: a character that is not seen, ends the line, or turns the direction of what
+ * follows, is written as its escape.
+ */
+export function visible(text: string): string {
+  let clean = ''
+  let kept = 0
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (!isHidden(c)) continue
+    clean += `${text.slice(kept, i)}\\u${c.toString(16).padStart(4, '0')}`
+    kept = i + 1
+  }
+  return kept === 0 ? text : clean + text.slice(kept)
+}
+
+/** Controls (C0, DEL, C1), and the format characters of Unicode that have no width, among them those of direction. */
+function isHidden(c: number): boolean {
+  if (c < 0xad) return c < 32 || (c > 126 && c < 0xa0)
+  if (c < 0x2000) return c === 0xad || c === 0x61c || c === 0x180e
+  if (c < 0x2070) return (c > 0x200a && c < 0x2010) || (c > 0x2027 && c < 0x202f) || c > 0x205f
+  return c === 0xfeff || (c > 0xfff8 && c < 0xfffc)
+}
+
 const DIGITS = '0123456789abcdef'
 
 /** `00` to `ff`. */

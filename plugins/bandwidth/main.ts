@@ -14,7 +14,7 @@ import type { Limited } from './record.js'
 import { shape, unshape } from './shape.js'
 import { type Wanted, wantedLimits } from './wanted.js'
 
-export const { main, delegate } = defineChained<BandwidthConfig, Shaping, Wanted, Limited, Netlink>({
+export const { main } = defineChained<BandwidthConfig, Shaping, Wanted, Limited, Netlink>({
   name: 'bandwidth',
   schema,
   settings(config) {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { hostLinkMac, hostLinkName, keyInAlias, readAlias } from './identity.js'
+import { hostLinkAlias, hostLinkMac, hostLinkName, keyInAlias, readAlias } from './identity.js'
 
 const KEY = '26026bd18b7cde68'
 
@@ -30,4 +30,13 @@ t.test('readAlias() reads what hostLinkAlias() wrote, and nothing else', async (
 t.test('keyInAlias() needs no more than the key', async (t) => {
   t.equal(keyInAlias(`${KEY} cut`), KEY)
   t.equal(keyInAlias('0123456789abcdeg x'), undefined)
+})
+
+t.test('an alias is visible ASCII, and the interface is read back from it as it was', async (t) => {
+  for (const ifName of ['eth0', 'eth0.100', 'ü\u202e\x7f', 'a"b', '網路']) {
+    const alias = hostLinkAlias(KEY, 'net', 'c1', ifName, new Map([['K8S_POD_NAME', 'web\u202e\x1b']]))
+    t.match(alias, /^[ -~]+$/)
+    t.equal(readAlias(alias)?.ifName, ifName)
+  }
+  t.equal(readAlias(`${KEY} net/c1 %e7%b6`), undefined, 'what was cut within an escape is nothing')
 })

@@ -3,7 +3,7 @@
 import { podName } from '../../lib/cni/args.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { randomBytes } from '../../lib/sys/process.js'
-import { encodeUtf8, hex } from '../../lib/sys/text.js'
+import { hex } from '../../lib/sys/text.js'
 
 /** IFALIASZ less its NUL, include/uapi/linux/if.h. */
 const LONGEST_ALIAS = 255
@@ -24,7 +24,7 @@ export function hostLinkMac(key: string): string {
   return mac
 }
 
-/** The key, for us; then what an operator looks for. */
+/** The key, for us; then what an operator looks for, in visible ASCII: `ip link` prints an alias as it is. */
 export function hostLinkAlias(
   key: string,
   network: string,
@@ -32,16 +32,9 @@ export function hostLinkAlias(
   ifName: string,
   args: ReadonlyMap<string, string>,
 ): string {
-  const pod = printable(podName(args))
-  let alias = `${key} ${network}/${containerId} ${ifName}${pod === '' ? '' : ` ${pod}`}`
-  while (alias.length > LONGEST_ALIAS || encodeUtf8(alias).length > LONGEST_ALIAS) alias = alias.slice(0, -1)
-  return alias
-}
-
-function printable(text: string): string {
-  let kept = ''
-  for (const character of text) if (character > ' ') kept += character
-  return kept
+  const pod = podName(args)
+  const alias = `${key} ${network}/${containerId} ${encodeURIComponent(ifName)}${pod === '' ? '' : ` ${pod}`}`
+  return alias.slice(0, LONGEST_ALIAS)
 }
 
 /** What `hostLinkAlias` wrote; undefined for another alias, or one that was cut before the name of the link. */
@@ -52,10 +45,20 @@ export function readAlias(
   | undefined {
   const key = keyInAlias(alias)
   if (alias === undefined || key === undefined) return undefined
-  const [, attachment = '', ifName = ''] = alias.split(' ')
+  const [, attachment = '', encoded = ''] = alias.split(' ')
+  const ifName = decoded(encoded)
   const slash = attachment.indexOf('/')
   if (slash <= 0 || ifName === '') return undefined
   return { key, network: attachment.slice(0, slash), containerId: attachment.slice(slash + 1), ifName }
+}
+
+/** An interface's name has no `%` of its own. `''` for what was cut within an escape. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return ''
+  }
 }
 
 /** The attachment's key at the beginning of an alias of ours. */

@@ -12,7 +12,7 @@ import { del } from './del.js'
 import { gc } from './gc.js'
 import { status } from './status.js'
 
-export const { main, delegate } = definePlugin<BridgeConfig>({
+export const { main } = definePlugin<BridgeConfig>({
   name: 'bridge',
   schema,
   usesArgs: true,

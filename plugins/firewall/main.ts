@@ -16,7 +16,7 @@ import { type Admitted, PLUGIN } from './record.js'
 import { type Wanted, wantedAdmission } from './wanted.js'
 import { withdraw, withdrawKey, withdrawUnrecorded } from './withdraw.js'
 
-export const { main, delegate } = defineChained<FirewallConfig, Settings, Wanted, Admitted, Nftables>({
+export const { main } = defineChained<FirewallConfig, Settings, Wanted, Admitted, Nftables>({
   name: PLUGIN,
   schema,
   settings: settingsOf,

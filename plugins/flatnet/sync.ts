@@ -48,7 +48,8 @@ export function sync(words: readonly string[]): number {
     reportStack(error)
     const { code, message, details } = toCniError(error)
     if (json) print(`${JSON.stringify({ code, msg: message, details })}\n`)
-    warn(details === '' ? message : `${message}\n  ${details}`)
+    warn(message)
+    if (details !== '') warn(`  ${details}`)
     return 1
   }
 }

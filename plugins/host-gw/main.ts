@@ -14,7 +14,7 @@ import { schema } from './config.generated.js'
 
 const MODE = 'host-gw'
 
-export const { main, delegate } = definePlugin<NodesConfig>({ name: MODE, schema, add, check, del, gc, status })
+export const { main } = definePlugin<NodesConfig>({ name: MODE, schema, add, check, del, gc, status })
 
 /** For `flatnet sync`: the node without a pod, and how to read its configuration. */
 export { schema }

@@ -21,7 +21,7 @@ import {
 } from '../../lib/netns/namespace.js'
 import { schema } from './config.generated.js'
 
-export const { main, delegate } = definePlugin<NetworkConfig>({ name: 'loopback', schema, add, check, del })
+export const { main } = definePlugin<NetworkConfig>({ name: 'loopback', schema, add, check, del })
 
 /** Every namespace's first link. */
 const LO = 1

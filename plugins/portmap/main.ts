@@ -15,7 +15,7 @@ import { type Tools, using, usingIfAny } from './tools.js'
 import { type Wanted, wantedPorts } from './wanted.js'
 import { withdraw, withdrawKey, withdrawUnrecorded } from './withdraw.js'
 
-export const { main, delegate } = defineChained<PortmapConfig, Settings, Wanted, Recorded, Tools>({
+export const { main } = defineChained<PortmapConfig, Settings, Wanted, Recorded, Tools>({
   name: PLUGIN,
   schema,
   settings,

@@ -7,10 +7,11 @@
 //! engine | code | line map | names, joined by newlines | padding | image | footer
 //! section: offset u64, length u64; code and line map are their size u64, then raw deflate
 //! footer:  code, line map, names, image: a section each; checksum u64 of what precedes it here and of
-//!          the names; build ID [16]; magic [8]
+//!          the names; SHA-256 [32] of all of the file but itself; build ID [16]; magic [8]
 //! ```
 //!
-//! A start reads footer and names and maps the image (image.rs). The code is read where there is no
+//! A start reads footer and names and maps the image (image.rs); it trusts what the footer leads to, because
+//! to read all of it would take longer than a call. `flatnet verify` and `make install` compare the digest. The code is read where there is no
 //! image, or where line numbers are wanted.
 
 use alloc::borrow::ToOwned;
@@ -18,12 +19,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use miniz_oxide::inflate;
+use sha2::{Digest, Sha256};
 
 pub const MAGIC: &[u8; 8] = b"flatnet\x01";
 /// What an image begins and ends at: a multiple of the kernel's pages, which only x86 knows beforehand.
 pub const PAGE: u64 = if cfg!(target_arch = "x86_64") { 4096 } else { 65536 };
 
-pub const FOOTER: usize = 4 * 16 + 8 + 16 + 8;
+/// What stands behind the digest in the footer: build ID and magic.
+const TRAILER: usize = 16 + 8;
+
+/// Bytes of the digest, SHA-256.
+const DIGEST: usize = 32;
+
+pub const FOOTER: usize = 4 * 16 + 8 + DIGEST + TRAILER;
 
 #[derive(Clone, Copy, Default)]
 pub struct Section {
@@ -114,8 +122,16 @@ impl Archive {
             return Err("the footer of the executable is damaged");
         }
         let names = String::from_utf8_lossy(&text[64..]).split('\n').map(str::to_owned).collect();
-        let build_id = footer[72..88].try_into().unwrap();
+        let build_id = footer[FOOTER - TRAILER..FOOTER - 8].try_into().unwrap();
         Ok(Archive { fd, names, code, map, image, build_id })
+    }
+
+    /// Whether every bit of the file is as the build wrote it.
+    pub fn verify(&self) -> Result<(), &'static str> {
+        let end = unsafe { libc::lseek(self.fd, 0, libc::SEEK_END) };
+        let file: &[u8] = map(self.fd, end.max(0) as usize).ok_or("it cannot be mapped: out of memory")?;
+        let (rest, digest) = split(file).ok_or("the executable is truncated")?;
+        if digest == rest { Ok(()) } else { Err("it differs from what was built: install it again") }
     }
 
     /// The bytes of a deflated section, outside the arena: inside they would leave a hole in an image.
@@ -149,6 +165,17 @@ impl Archive {
     }
 }
 
+/// The digest of a whole executable, and the one that stands in it.
+fn split(file: &[u8]) -> Option<([u8; DIGEST], [u8; DIGEST])> {
+    let (body, tail) = file.split_at_checked(file.len().checked_sub(DIGEST + TRAILER)?)?;
+    let (digest, trailer) = tail.split_at(DIGEST);
+    Some((digest_of(body, trailer), digest.try_into().ok()?))
+}
+
+fn digest_of(body: &[u8], trailer: &[u8]) -> [u8; DIGEST] {
+    Sha256::new().chain_update(body).chain_update(trailer).finalize().into()
+}
+
 /// A section as `Archive::read` expects it.
 pub fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut out = (bytes.len() as u64).to_le_bytes().to_vec();
@@ -156,24 +183,53 @@ pub fn deflate(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Builds the bytes that follow the engine. `base` is the engine's own length; `code` and `map`
-/// are deflated.
-pub fn pack(base: u64, names: &[String], code: &[u8], map: &[u8], image: &[u8], build_id: [u8; 16]) -> Vec<u8> {
+/// The whole executable: the archive behind the engine. `code` and `map` are deflated.
+pub fn pack(engine: &[u8], names: &[String], code: &[u8], map: &[u8], image: &[u8], build_id: [u8; 16]) -> Vec<u8> {
     let names = names.join("\n");
-    let mut out = Vec::new();
+    let mut out = engine.to_vec();
     let mut footer = Vec::new();
     for bytes in [code, map, names.as_bytes(), image] {
         if core::ptr::eq(bytes, image) && !image.is_empty() {
-            out.resize(((base + out.len() as u64).next_multiple_of(PAGE) - base) as usize, 0);
+            out.resize((out.len() as u64).next_multiple_of(PAGE) as usize, 0);
         }
-        footer.extend((base + out.len() as u64).to_le_bytes());
+        footer.extend((out.len() as u64).to_le_bytes());
         footer.extend((bytes.len() as u64).to_le_bytes());
         out.extend(bytes);
     }
     let sum = checksum(&[&footer[..], names.as_bytes()].concat());
     out.extend(&footer);
     out.extend(sum.to_le_bytes());
-    out.extend(build_id);
-    out.extend(MAGIC);
+    let trailer = [&build_id[..], MAGIC].concat();
+    let digest = digest_of(&out, &trailer);
+    out.extend(digest);
+    out.extend(trailer);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn executable() -> Vec<u8> {
+        let names = ["bridge", "flatnet"].map(str::to_owned);
+        pack(&[7; 300], &names, &deflate(b"code"), &deflate(b"map"), &[1; 5000], [9; 16])
+    }
+
+    #[test]
+    fn the_digest_is_that_of_every_byte_but_its_own() {
+        let whole = executable();
+        let (computed, stored) = split(&whole).unwrap();
+        assert_eq!(computed, stored);
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            let (computed, stored) = split(&flipped).unwrap();
+            assert_ne!(computed, stored, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_shorter_than_a_footer_has_no_digest() {
+        assert!(split(&executable()[..DIGEST + TRAILER - 1]).is_none());
+    }
 }

@@ -207,6 +207,7 @@ unsafe fn raise_stop(ctx: *mut JSContext) -> Option<JSValue> {
     let name = match signal {
         SIGTERM => "SIGTERM",
         SIGINT => "SIGINT",
+        SIGXCPU => "SIGXCPU",
         _ => "SIGHUP",
     };
     unsafe {
@@ -314,7 +315,7 @@ unsafe extern "C" fn sha512(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: 
 
 /// `spawn(path, setting, stdin, stdout, stderr): pid | -errno`: runs `path` with our environment in
 /// which the one variable of `setting` (`NAME=value`) is replaced; the three descriptors become 0, 1
-/// and 2, everything else is close-on-exec.
+/// and 2, everything else is close-on-exec. It leads a process group, by which all that it starts can be ended.
 unsafe extern "C" fn spawn(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *mut JSValue, _: c_int) -> JSValue {
     unsafe extern "C" {
         static environ: *const *mut c_char;
@@ -343,12 +344,16 @@ unsafe extern "C" fn spawn(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *
             let from = qjs::JS_VALUE_GET_INT(arg(argc, argv, 2 + target));
             posix_spawn_file_actions_adddup2(&mut actions, from, target as c_int);
         }
-        // We ignore SIGPIPE for our own writes; the delegate starts with the default.
+        // Whose parent ignores the end of children is not told how they ended.
+        signal(SIGCHLD, SIG_DFL);
+        // We ignore these for our own writes; the delegate starts with the default.
         let mut defaults: sigset_t = core::mem::zeroed();
         sigemptyset(&mut defaults);
         sigaddset(&mut defaults, SIGPIPE);
+        sigaddset(&mut defaults, SIGXFSZ);
         posix_spawnattr_setsigdefault(&mut attributes, &defaults);
-        posix_spawnattr_setflags(&mut attributes, POSIX_SPAWN_SETSIGDEF as _);
+        posix_spawnattr_setpgroup(&mut attributes, 0);
+        posix_spawnattr_setflags(&mut attributes, (POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP) as _);
         let mut pid = 0;
         let errno = posix_spawn(&mut pid, path.as_ptr(), &actions, &attributes, arguments.as_ptr(), variables.as_ptr());
         posix_spawn_file_actions_destroy(&mut actions);

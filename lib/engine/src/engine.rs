@@ -1,6 +1,7 @@
 //! An engine with only the intrinsics the plugins use. No `eval`: the parser is not linked in.
 
 use crate::arena::Arena;
+use crate::stack;
 use rquickjs::{Context, Runtime, context::intrinsic, qjs};
 
 pub type Intrinsics = (intrinsic::Json, intrinsic::MapSet, intrinsic::TypedArrays);
@@ -20,22 +21,17 @@ pub fn start() -> Option<*mut qjs::JSContext> {
     Some(raw)
 }
 
-/// Tells the engine about the stack it runs on now.
+/// Tells the engine about the stack it runs on now. False where there is too little for a call.
 ///
 /// # Safety
 /// `runtime` is live.
-pub unsafe fn set_stack(runtime: *mut qjs::JSRuntime) {
+pub unsafe fn set_stack(runtime: *mut qjs::JSRuntime) -> bool {
+    let Some(budget) = stack::budget() else { return false };
     unsafe {
         qjs::JS_UpdateStackTop(runtime);
-        qjs::JS_SetMaxStackSize(runtime, stack_budget() as _);
+        qjs::JS_SetMaxStackSize(runtime, budget as _);
     }
-}
-
-/// Half of what the process was given, so that deep recursion is an exception and not a fault.
-fn stack_budget() -> usize {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) };
-    (limit.rlim_cur as usize / 2).clamp(64 << 10, 1 << 20)
+    true
 }
 
 /// Evaluates a compiled bundle; its value is the bundle's exports.

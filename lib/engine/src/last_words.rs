@@ -73,8 +73,9 @@ extern "C" fn on_stop(signal: i32) {
 
 extern "C" fn on_alarm(_: i32) {}
 
-/// Faults print and exit; TERM, INT and HUP become an exception; ALRM only interrupts a blocking call
-/// (the deadline of a lock); PIPE becomes `EPIPE`.
+/// Faults print and exit; TERM, INT, HUP and the end of the processor time become an exception; ALRM only
+/// interrupts a blocking call (the deadline of a lock); PIPE becomes `EPIPE`, XFSZ `EFBIG`. Whatever the caller
+/// blocked or ignored, an exec inherits: nothing of it is kept.
 pub fn install() {
     // A stack overflow has no stack left to handle its own fault on.
     static mut STACK: [u8; 16384] = [0; 16384];
@@ -90,10 +91,14 @@ pub fn install() {
         for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
             handle(signal, on_fault as extern "C" fn(i32) as usize, libc::SA_ONSTACK);
         }
-        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGXCPU] {
             handle(signal, on_stop as extern "C" fn(i32) as usize, 0);
         }
         handle(libc::SIGALRM, on_alarm as extern "C" fn(i32) as usize, 0);
         handle(libc::SIGPIPE, libc::SIG_IGN, 0);
+        handle(libc::SIGXFSZ, libc::SIG_IGN, 0);
+        let mut none: libc::sigset_t = core::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, core::ptr::null_mut());
     }
 }

@@ -9,7 +9,9 @@ extern crate alloc;
 
 pub mod archive;
 pub mod arena;
+pub mod descriptors;
 pub mod door;
 pub mod engine;
 pub mod image;
 pub mod last_words;
+pub mod stack;

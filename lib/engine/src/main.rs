@@ -8,10 +8,11 @@
 extern crate alloc;
 
 use alloc::boxed::Box;
+use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use core::ffi::{CStr, c_char, c_int};
-use flatnet_engine::{archive::Archive, arena, door, engine, image, last_words};
+use flatnet_engine::{archive::Archive, arena, descriptors, door, engine, image, last_words};
 use rquickjs::qjs;
 
 #[global_allocator]
@@ -39,10 +40,15 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         Ok(archive) => Box::leak(Box::new(archive)),
         Err(why) => last_words::fail("cannot load the plugin", why),
     };
+    archive.fd = descriptors::settle(archive.fd);
     if archive.image.length == 0 && argument(1) == "--image" {
         write_image(archive, argument(2));
     }
-    run(archive, argument(0))
+    let name = resolve(archive, argument(0));
+    if name == "flatnet" && argument(1) == "verify" {
+        verify((2..argc).map(argument));
+    }
+    run(archive, name)
 }
 
 /// The name of the file itself, for when it was reached through a link of another name.
@@ -52,19 +58,47 @@ fn own_name() -> String {
     String::from_utf8_lossy(&path[..n.max(0) as usize]).into_owned()
 }
 
-fn run(archive: &'static Archive, called: &str) -> ! {
-    let Some(name) = archive.resolve(called).or_else(|| archive.resolve(&own_name())) else {
+fn resolve<'a>(archive: &'a Archive, called: &str) -> &'a str {
+    archive.resolve(called).or_else(|| archive.resolve(&own_name())).unwrap_or_else(|| {
         last_words::fail(
             &format!("\"{called}\" is not the name of a flatnet plugin"),
             &format!("this executable is chosen by its name; link it as one of: {}", archive.names.join(", ")),
-        );
+        )
+    })
+}
+
+/// `flatnet verify [FILE…]`: this executable, or others, against the digest in them. It runs before anything of the
+/// archive does, because what is damaged must not judge itself. The exit status: 0 all are whole, 1 one is not.
+fn verify<'a>(paths: impl Iterator<Item = &'a str>) -> ! {
+    let mut status = 0;
+    let mut say = |path: &str| {
+        let result = CString::new(path)
+            .map_err(|_| "no path has a NUL")
+            .and_then(|path| Archive::open(&path))
+            .and_then(|archive| archive.verify());
+        let (descriptor, words) = match result {
+            Ok(()) => (1, "as it was built"),
+            Err(why) => (2, why),
+        };
+        status = status.max(descriptor - 1);
+        let line = format!("{path}: {words}\n");
+        unsafe { libc::write(descriptor, line.as_ptr().cast(), line.len()) };
     };
+    let mut paths = paths.peekable();
+    if paths.peek().is_none() {
+        say("/proc/self/exe");
+    }
+    paths.for_each(say);
+    unsafe { libc::_exit(status) }
+}
+
+fn run(archive: &'static Archive, name: &str) -> ! {
     let restored = if debugging() { None } else { image::restore(archive.fd, archive.image) };
     unsafe {
         let image::Restored { context: ctx, door, plugins } =
             restored.unwrap_or_else(|| evaluate(archive, image::plan("dense")));
         door::open(ctx, door, plugins, archive, name);
-        engine::set_stack(qjs::JS_GetRuntime(ctx));
+        set_stack(ctx);
         let exports = door::exports(ctx, name);
         let main =
             if qjs::JS_IsObject(exports) { qjs::JS_GetPropertyStr(ctx, exports, c"main".as_ptr()) } else { exports };
@@ -78,6 +112,12 @@ fn run(archive: &'static Archive, called: &str) -> ! {
             libc::_exit(qjs::JS_VALUE_GET_INT(status));
         }
         fail_with_exception(ctx)
+    }
+}
+
+unsafe fn set_stack(context: *mut qjs::JSContext) {
+    if unsafe { !engine::set_stack(qjs::JS_GetRuntime(context)) } {
+        last_words::fail("cannot start the engine", "the stack is too small: raise ulimit -s to 256 or more");
     }
 }
 
@@ -100,7 +140,7 @@ fn evaluate(archive: &Archive, layout: image::Plan) -> image::Restored {
     };
     let code = archive.read(archive.code).unwrap_or_else(|why| last_words::fail("cannot load the plugin", why));
     unsafe {
-        engine::set_stack(qjs::JS_GetRuntime(context));
+        set_stack(context);
         let door = door::build(context);
         let exports = engine::evaluate(context, code);
         if !qjs::JS_IsObject(exports) {
@@ -113,7 +153,12 @@ fn evaluate(archive: &Archive, layout: image::Plan) -> image::Restored {
 
 unsafe fn fail_with_exception(ctx: *mut qjs::JSContext) -> ! {
     unsafe {
-        let words = qjs::JS_ToCString(ctx, qjs::JS_GetException(ctx));
+        let error = qjs::JS_GetException(ctx);
+        // What the engine throws where there is no memory for an error.
+        if qjs::JS_IsNull(error) {
+            last_words::fail("out of memory", "the plugin needs more than ulimit -v and ulimit -d allow, or more than 256 MiB");
+        }
+        let words = qjs::JS_ToCString(ctx, error);
         let details = if words.is_null() { "" } else { CStr::from_ptr(words).to_str().unwrap_or("") };
         last_words::fail("the plugin failed in a way nobody foresaw", details)
     }

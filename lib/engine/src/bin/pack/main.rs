@@ -64,15 +64,7 @@ fn main() {
 
     let temporary = format!("{output}.new");
     let write = |code: &[u8], image: &[u8]| {
-        let mut out = engine.clone();
-        out.extend(archive::pack(
-            engine.len() as u64,
-            names,
-            &archive::deflate(code),
-            &archive::deflate(&map),
-            image,
-            build_id,
-        ));
+        let out = archive::pack(&engine, names, &archive::deflate(code), &archive::deflate(&map), image, build_id);
         fs::write(&temporary, &out).expect("write");
         fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).expect("chmod");
     };
