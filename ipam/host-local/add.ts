@@ -1,10 +1,9 @@
 import { podName } from '../../lib/cni/args.js'
-import { CniError, ErrorCode, messageOf } from '../../lib/cni/error.js'
+import { ErrorCode } from '../../lib/cni/error.js'
 import type { AddRequest } from '../../lib/cni/request.js'
 import type { Dns, Result } from '../../lib/cni/result.js'
 import { compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.js'
 import { formatPrefix } from '../../lib/ip/prefix.js'
-import { readFile } from '../../lib/sys/file.js'
 import { decodeUtf8 } from '../../lib/sys/text.js'
 import { type Allocation, allocate, release } from './allocate.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf, routesOf } from './config.js'
@@ -12,7 +11,7 @@ import { type Found, findLeases } from './find.js'
 import { type RangeSet, rangeOf } from './ranges.js'
 import { currentLife, type Life, removeRecord, writeRecord } from './records.js'
 import { requestedAddresses } from './requests.js'
-import { parseResolvConf } from './resolv-conf.js'
+import { parseResolvConf, readResolvConf } from './resolv-conf.js'
 import { closeStore, openStore, type Store } from './store.js'
 
 /** Leases one address of each set; asked again, the same ones. */
@@ -48,13 +47,7 @@ function hasOneOf(addresses: readonly IpAddress[], set: RangeSet): boolean {
 
 function readDns(path: string): Dns | undefined {
   if (path === '') return undefined
-  let text: string | undefined
-  try {
-    text = decodeUtf8(readFile(path, 1 << 20))
-  } catch (error) {
-    throw new CniError(ErrorCode.IoFailure, `failed to get DNS: ${messageOf(error)}`, 'ipam.resolvConf names this file')
-  }
-  return parseResolvConf(text ?? '')
+  return parseResolvConf(decodeUtf8(readResolvConf(path, ErrorCode.IoFailure)) ?? '')
 }
 
 /** Notes every address the attachment holds now. On failure the new ones are given back. */

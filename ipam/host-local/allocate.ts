@@ -170,16 +170,20 @@ function takeRequested(store: Store, wish: Wish, set: RangeSet, address: IpAddre
   if (isGatewayOf(set, address)) {
     throw new CniError(ErrorCode.AddressUnavailable, `requested ip ${text} is subnet's gateway`)
   }
-  for (;;) {
+  const refuse = (why: string) =>
+    new CniError(
+      ErrorCode.AddressUnavailable,
+      `requested IP address ${text} is not available in range set ${formatRangeSet(set)}`,
+      why,
+    )
+  // Once more where the reference has given it back meanwhile without the lock, or it could be taken back.
+  for (let tries = 2; tries > 0; tries--) {
     if (takeAddress(store.directory, draft, address)) return address
     const current = readHolder(store.directory, address)
     if (current === undefined || reclaimOne(store, address, current, wish.life)) continue
-    throw new CniError(
-      ErrorCode.AddressUnavailable,
-      `requested IP address ${text} is not available in range set ${formatRangeSet(set)}`,
-      current === 'damaged' ? `its file in ${store.directory} is damaged` : describe(store, current),
-    )
+    throw refuse(current === 'damaged' ? `its file in ${store.directory} is damaged` : describe(store, current))
   }
+  throw refuse(`what is in its place in ${store.directory} is no lease: look at it, and remove it`)
 }
 
 function duplicate(store: Store, holder: Holder, has: IpAddress, requested: IpAddress): CniError {

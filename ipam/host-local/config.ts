@@ -6,7 +6,7 @@ import type { Route } from '../../lib/cni/result.js'
 import { atLeast, type CniVersion } from '../../lib/cni/version.js'
 import { type Family, parseAddress } from '../../lib/ip/address.js'
 import { formatPrefix, parsePrefix } from '../../lib/ip/prefix.js'
-import { familyOf, overlap, parseRangeSet, type RangeConfig, type RangeSet, spanOf } from './ranges.js'
+import { familyOf, firstOverlap, parseRangeSet, type RangeConfig, type RangeSet, spanOf } from './ranges.js'
 
 /** Validated by config.schema.json. */
 export interface HostLocalConfig extends NetworkConfig {
@@ -53,17 +53,18 @@ export function rangeSetsOf(config: HostLocalConfig, version: CniVersion): reado
   if ((ipam.subnet ?? '') !== '') add('/ipam', [ipam], () => '/ipam')
   for (const [at, ranges] of (ipam.ranges ?? []).entries()) add(`/ipam/ranges/${at}`, ranges)
   if (sets.length === 0) return refuse('/ipam/ranges', 'no IP ranges specified')
-  for (const [at, { pointer, set }] of sets.entries()) {
-    for (const other of sets.slice(0, at)) {
-      for (const range of set) {
-        const clash = other.set.find((candidate) => overlap(candidate, range))
-        if (clash === undefined) continue
-        refuse(pointer, `its range ${spanOf(range)} overlaps ${spanOf(clash)} of ${other.pointer}`)
-      }
-    }
-  }
+  refuseOverlaps(sets)
   if (!atLeast(version, '0.3.0')) refuseSeveral(sets.map(({ set }) => familyOf(set)))
   return sets.map(({ set }) => set)
+}
+
+/** Each set is free of overlaps already. */
+function refuseOverlaps(sets: readonly { readonly pointer: string; readonly set: RangeSet }[]): void {
+  const all = sets.flatMap(({ pointer, set }) => set.map((range) => ({ pointer, range })))
+  const clash = firstOverlap(all.map(({ range }) => range))
+  if (clash === undefined) return
+  const [earlier, later] = clash.map((at) => all[at] as (typeof all)[number]) as [(typeof all)[0], (typeof all)[0]]
+  refuse(later.pointer, `its range ${spanOf(later.range)} overlaps ${spanOf(earlier.range)} of ${earlier.pointer}`)
 }
 
 /** Before 0.3.0 a result holds one address a family. */

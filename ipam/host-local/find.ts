@@ -3,8 +3,9 @@
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { createFile, withDirectory } from '../../lib/store/atomic.js'
 import { bootId } from '../../lib/sys/clock.js'
-import { isErrno } from '../../lib/sys/errno.js'
-import { close, open, readAt, unlink } from '../../lib/sys/file.js'
+import { clearAway, isOdd } from '../../lib/sys/content.js'
+import { isErrno, SysError } from '../../lib/sys/errno.js'
+import { close, open, readAt } from '../../lib/sys/file.js'
 import { encodeUtf8, sha256 } from '../../lib/sys/text.js'
 import { buildCatalogue, type CatalogueBuilder, searchCatalogue } from './catalogue.js'
 import { eachLease, formatHolder, type Holder, leaseNames, readHolder } from './leases.js'
@@ -60,9 +61,10 @@ function fromCatalogue(store: Store, holder: Holder): IpAddress[] | undefined {
   const path = cataloguePath(store)
   let fd: number
   try {
-    fd = open(path)
+    fd = open(path, { noFollow: true })
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
+    if (isOdd(path, error)) return undefined
     throw error
   }
   try {
@@ -71,6 +73,9 @@ function fromCatalogue(store: Store, holder: Holder): IpAddress[] | undefined {
       return buffer.subarray(0, readAt(fd, buffer, offset, path))
     }
     return searchCatalogue(read, contentsOf(holder).map(sha256), sha256(encodeUtf8(bootId())))
+  } catch (error) {
+    if (isOdd(path, error)) return undefined
+    throw error
   } finally {
     close(fd)
   }
@@ -115,14 +120,23 @@ function dropOrphans(store: Store, leases: number): void {
   store.changed = true
 }
 
-/** Puts a new catalogue, or none, in the place of the old. A kill in between leaves the store unsealed. */
+/**
+ * Puts a new catalogue, or none, in the place of the old. A kill in between leaves the store unsealed, and so does a
+ * catalogue that cannot be written: that makes the next search slower, and must not stop a call.
+ */
 export function saveCatalogue(store: Store, catalogue: CatalogueBuilder | undefined): void {
   const path = cataloguePath(store)
-  store.complete = true
+  store.complete = false
   store.changed = true
-  unlink(path)
-  if (catalogue === undefined) return
-  withDirectory(store.side, () => createFile(path, catalogue.finish(sha256(encodeUtf8(bootId())))))
+  try {
+    if (!clearAway(path)) return
+    if (catalogue !== undefined) {
+      withDirectory(store.side, () => createFile(path, catalogue.finish(sha256(encodeUtf8(bootId())))))
+    }
+    store.complete = true
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error
+  }
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

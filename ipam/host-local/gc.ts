@@ -7,7 +7,7 @@ import { buildCatalogue } from './catalogue.js'
 import { dataDirOf, type HostLocalConfig } from './config.js'
 import { unlessReadOnly } from './del.js'
 import { saveCatalogue } from './find.js'
-import { eachLease, type Holder, holderIn, leaseNames, releaseAddress } from './leases.js'
+import { eachLease, type Holder, holderIn, isUnspeakable, leaseNames, releaseAddress } from './leases.js'
 import { readRecord, recordName, recordPaths, removeRecord, temporaryPaths } from './records.js'
 import { closeStore, openExistingStore, type Store } from './store.js'
 
@@ -55,7 +55,9 @@ function sweep(store: Store, valid: readonly AttachmentName[]): void {
   const containers = new Set(valid.map(({ containerId }) => containerId))
   const stays = (holder: Holder | 'damaged', address: string) => {
     if (holder === 'damaged') return recorded.has(address)
-    return holder.ifName === '' ? containers.has(holder.containerId) : isValid(holder)
+    // A list in JSON cannot name what is no UTF-8.
+    const anyOf = holder.ifName === '' || isUnspeakable(holder.ifName)
+    return anyOf ? containers.has(holder.containerId) : isValid(holder)
   }
   const catalogue = buildCatalogue()
   eachLease(store.directory, leaseNames(store.directory), (address, content) => {

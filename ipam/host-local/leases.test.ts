@@ -2,21 +2,45 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import { addToAddress, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { buildCatalogue, searchCatalogue } from './catalogue.js'
-import { addressOfName, formatHolder, parseHolder } from './leases.js'
+import { addressOfName, formatHolder, type Holder, isUnspeakable, parseHolder } from './leases.js'
 import { isOver, parseRecord } from './records.js'
 import { formatTime } from './time.js'
 
+const decode = (bytes: Uint8Array) => {
+  try {
+    return new TextDecoder('utf8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+const holder = (text: string) => parseHolder(new TextEncoder().encode(text), decode)
+
 t.test('a holder survives being written, whoever wrote it', async (t) => {
   t.equal(formatHolder({ containerId: 'c1', ifName: 'eth0' }), 'c1\r\neth0')
-  t.same(parseHolder('c1\r\neth0'), { containerId: 'c1', ifName: 'eth0' })
-  t.same(parseHolder(' c1\r\neth0\n'), { containerId: 'c1', ifName: 'eth0' }, 'trimmed, as the reference does')
-  t.same(parseHolder('c1\n'), { containerId: 'c1', ifName: '' }, 'the old form')
+  t.same(holder('c1\r\neth0'), { containerId: 'c1', ifName: 'eth0' })
+  t.same(holder(' c1\r\neth0\n'), { containerId: 'c1', ifName: 'eth0' }, 'trimmed, as the reference does')
+  t.same(holder('c1\n'), { containerId: 'c1', ifName: '' }, 'the old form')
 })
 
-t.test('parseHolder() knows damage', async (t) => {
-  for (const content of ['', '\r\n', '  ', '\0\0\0\0', 'c1\r\neth0\0\0', 'c1\neth0', 'c1\r\na\r\nb']) {
-    t.equal(parseHolder(content), undefined, JSON.stringify(content))
+t.test('a lease is damaged where it is empty, blank or NULs, and not by what bytes its names have', async (t) => {
+  for (const content of ['', '\r\n', '  ', '\0\0\0\0', ' \0\0\n\0 ']) {
+    t.equal(holder(content), 'damaged', JSON.stringify(content))
   }
+  const eth = (ifName: string) => ({ containerId: 'c1', ifName })
+  t.same(holder('c1\r\neth\x7f'), eth('eth\x7f'))
+  t.same(holder('c1\r\nä ö'), eth('ä ö'))
+  t.same(holder('c1\r\na\r\nb'), eth('a\r\nb'))
+  t.same(holder('c1\r\neth0\0\0'), eth('eth0\0\0'), 'torn behind, but somebody is named')
+  t.same(holder('c1\rx\r\neth0'), { containerId: 'c1\rx', ifName: 'eth0' })
+})
+
+t.test('names that are no UTF-8 differ from each other and from every text', async (t) => {
+  const lease = (...bytes: number[]) => parseHolder(Uint8Array.from([99, 49, 13, 10, ...bytes]), decode) as Holder
+  const [a, b] = [lease(0x65, 0xff), lease(0x65, 0xfe)]
+  t.not(a.ifName, b.ifName)
+  t.same(lease(0x65, 0xff), a)
+  for (const { ifName } of [a, b]) t.ok(isUnspeakable(ifName))
+  for (const name of ['eth0', 'e\u00ff', 'e\ufffd', '\u{10fcfe}', '']) t.notOk(isUnspeakable(name), name)
 })
 
 t.test('addressOfName() takes canonical addresses and nothing else', async (t) => {

@@ -6,6 +6,7 @@
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { beginFile, createFile, type Draft, discardFile, nameFile, withDirectory } from '../../lib/store/atomic.js'
+import { clearAway, isOdd, readContent } from '../../lib/sys/content.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { close, open, read, readDirectory, unlink, writeAll, writeAt } from '../../lib/sys/file.js'
 import { decodeUtf8, encodeUtf8 } from '../../lib/sys/text.js'
@@ -24,14 +25,44 @@ export function formatHolder({ containerId, ifName }: Holder): string {
   return ifName === '' ? containerId : `${containerId}\r\n${ifName}`
 }
 
-/** Undefined for what no finished call wrote: nothing, blanks, NULs (a power cut leaves these). */
-export function parseHolder(content: string): Holder | undefined {
-  const text = content.trim()
-  if (text === '') return undefined
-  const [containerId = '', ifName = '', ...rest] = text.split('\r\n')
-  if (rest.length > 0) return undefined
-  for (const character of containerId + ifName) if (character <= ' ' || character === '\x7f') return undefined
-  return { containerId, ifName }
+/**
+ * Who holds a lease by its content. Names are bytes, and whatever bytes they are, somebody has written them: `damaged` is
+ * only what no call wrote (nothing, blanks, NULs: a power cut leaves these). `decode` is strict UTF-8.
+ */
+export function parseHolder(
+  content: Uint8Array,
+  decode: (bytes: Uint8Array) => string | undefined,
+): Holder | 'damaged' {
+  const bytes = trimmed(content)
+  if (bytes.length === 0 || (bytes[0] === 0 && bytes.every((byte) => byte === 0 || isBlank(byte)))) return 'damaged'
+  let end = bytes.indexOf(CR)
+  while (end !== -1 && bytes[end + 1] !== LF) end = bytes.indexOf(CR, end + 1)
+  const name = (part: Uint8Array) => decode(part) ?? fromBytes(part)
+  if (end === -1) return { containerId: name(bytes), ifName: '' }
+  return { containerId: name(bytes.subarray(0, end)), ifName: name(bytes.subarray(end + 2)) }
+}
+
+const CR = 13
+const LF = 10
+
+/** What is no UTF-8 as a text that no UTF-8 is equal to: its upper bytes become lone surrogates. */
+function fromBytes(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)).join('')
+}
+
+/** Whether a name was no UTF-8, so that no JSON can name it. */
+export function isUnspeakable(name: string): boolean {
+  for (let at = 0; at < name.length; at++) {
+    const code = name.charCodeAt(at)
+    if (code < 0xdc80 || code > 0xdcff) continue
+    const before = at === 0 ? 0 : name.charCodeAt(at - 1)
+    if (before < 0xd800 || before > 0xdbff) return true
+  }
+  return false
+}
+
+export function holderIn(content: Uint8Array): Holder | 'damaged' {
+  return parseHolder(content, decodeUtf8)
 }
 
 export function leasePath(directory: string, address: IpAddress): string {
@@ -40,28 +71,16 @@ export function leasePath(directory: string, address: IpAddress): string {
 
 /** The holder of an address; `damaged` where the file names none, undefined where it is free. */
 export function readHolder(directory: string, address: IpAddress): Holder | 'damaged' | undefined {
-  const content = readLease(leasePath(directory, address), new Uint8Array(LONGEST))
+  const content = readLease(leasePath(directory, address), leaseBuffer())
   return content === undefined ? undefined : holderIn(content)
 }
 
-export function holderIn(content: Uint8Array): Holder | 'damaged' {
-  const text = decodeUtf8(content)
-  return (text === undefined ? undefined : parseHolder(text)) ?? 'damaged'
+function leaseBuffer(): Uint8Array {
+  return new Uint8Array(LONGEST + 1)
 }
 
 function readLease(path: string, buffer: Uint8Array): Uint8Array | undefined {
-  let fd: number
-  try {
-    fd = open(path)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  }
-  try {
-    return buffer.subarray(0, read(fd, buffer, path))
-  } finally {
-    close(fd)
-  }
+  return readContent(path, LONGEST, { buffer })
 }
 
 /**
@@ -124,7 +143,7 @@ export function eachLease(
   names: readonly string[],
   visit: (address: IpAddress, content: Uint8Array) => void,
 ): void {
-  const buffer = new Uint8Array(LONGEST)
+  const buffer = leaseBuffer()
   for (const name of names) {
     const address = addressOfName(name)
     const content = address === undefined ? undefined : readLease(`${directory}/${name}`, buffer)
@@ -133,12 +152,15 @@ export function eachLease(
 }
 
 function trimmed(content: Uint8Array): Uint8Array {
-  const isBlank = (byte: number | undefined) => byte === 32 || (byte !== undefined && byte >= 9 && byte <= 13)
   let start = 0
   let end = content.length
   while (start < end && isBlank(content[start])) start++
   while (end > start && isBlank(content[end - 1])) end--
   return content.subarray(start, end)
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 32 || (byte !== undefined && byte >= 9 && byte <= 13)
 }
 
 /** Where a set's round robin stands. */
@@ -156,12 +178,14 @@ export function openLastReserved(directory: string, set: number): LastReserved {
   let length = 0
   let address: IpAddress | undefined
   try {
-    fd = open(path, { mode: 'readwrite' })
+    fd = open(path, { mode: 'readwrite', noFollow: true })
     const buffer = new Uint8Array(64)
     length = read(fd, buffer, path)
     address = parseAddress(decodeUtf8(buffer.subarray(0, length)) ?? '')
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
+    if (!isErrno(error, 'ENOENT') && !isOdd(path, error)) throw error
+    if (fd !== -1) close(fd)
+    fd = -1
   }
   return {
     address,
@@ -171,8 +195,7 @@ export function openLastReserved(directory: string, set: number): LastReserved {
         writeAt(fd, bytes, 0, path)
         return
       }
-      unlink(path)
-      createFile(path, bytes)
+      if (clearAway(path)) createFile(path, bytes)
     },
     close() {
       if (fd !== -1) close(fd)

@@ -94,20 +94,35 @@ export function parseRangeSet(
   pointerTo = (at: number) => `${pointer}/${at}`,
 ): RangeSet {
   if (configs.length === 0) return refuse(pointer, 'the range set is empty')
-  const set: Range[] = []
-  for (const [at, config] of configs.entries()) {
-    const range = parseRange(config, pointerTo(at), refuse)
-    for (const earlier of set) {
-      if (earlier.start.family !== range.start.family) {
-        return refuse(pointerTo(at), 'mixed address families in one range set')
-      }
-      if (overlap(earlier, range)) {
-        return refuse(pointerTo(at), `subnets ${spanOf(earlier)} and ${spanOf(range)} overlap`)
-      }
+  const set = configs.map((config, at) => parseRange(config, pointerTo(at), refuse))
+  const family = familyOf(set)
+  const stranger = set.findIndex(({ start }) => start.family !== family)
+  if (stranger !== -1) return refuse(pointerTo(stranger), 'mixed address families in one range set')
+  const clash = firstOverlap(set)
+  if (clash === undefined) return set
+  const [earlier, later] = clash.map((at) => spanOf(set[at] as Range))
+  return refuse(pointerTo(clash[1]), `subnets ${earlier} and ${later} overlap`)
+}
+
+/** The places of two ranges that overlap, in their order. */
+export function firstOverlap(ranges: readonly Range[]): [number, number] | undefined {
+  const sorted = [...ranges.keys()].sort((a, b) => compareStarts(ranges[a] as Range, ranges[b] as Range))
+  /** Of those so far, the one that ends last. */
+  let widest: number | undefined
+  for (const at of sorted) {
+    const range = ranges[at] as Range
+    const before = widest === undefined ? undefined : (ranges[widest] as Range)
+    if (widest !== undefined && before !== undefined && overlap(before, range)) {
+      return widest < at ? [widest, at] : [at, widest]
     }
-    set.push(range)
+    const goesOn = before?.start.family === range.start.family && compareAddresses(before.end, range.end) >= 0
+    if (!goesOn) widest = at
   }
-  return set
+  return undefined
+}
+
+function compareStarts(a: Range, b: Range): number {
+  return a.start.family - b.start.family || compareAddresses(a.start, b.start)
 }
 
 /** Whether two ranges share an address. What counts is what they allocate, not their subnets. */
@@ -133,16 +148,48 @@ export function familyOf(set: RangeSet): Family {
 
 /** The range of a set that allocates `address`. */
 export function rangeOf(set: RangeSet, address: IpAddress): Range | undefined {
-  for (const range of set) {
-    if (range.start.family !== address.family) return undefined
-    if (compareAddresses(range.start, address) <= 0 && compareAddresses(address, range.end) <= 0) return range
+  if (familyOf(set) !== address.family) return undefined
+  if (set.length <= FEW) return set.find((range) => contains(range, address))
+  const { sorted } = indexOf(set)
+  let low = 0
+  for (let high = sorted.length; low < high; ) {
+    const middle = (low + high) >> 1
+    if (compareAddresses((sorted[middle] as Range).end, address) < 0) low = middle + 1
+    else high = middle
   }
-  return undefined
+  const range = sorted[low]
+  return range !== undefined && contains(range, address) ? range : undefined
+}
+
+function contains({ start, end }: Range, address: IpAddress): boolean {
+  return compareAddresses(start, address) <= 0 && compareAddresses(address, end) <= 0
 }
 
 /** Whether `address` is the gateway of any range of the set. */
 export function isGatewayOf(set: RangeSet, address: IpAddress): boolean {
+  if (set.length > FEW) return indexOf(set).gateways.has(formatAddress(address))
   return set.some(({ gateway }) => compareAddresses(gateway, address) === 0)
+}
+
+/** So many ranges are gone through quicker than they are sorted. */
+const FEW = 16
+
+interface Index {
+  readonly sorted: readonly Range[]
+  readonly gateways: ReadonlySet<string>
+}
+
+const indexes = new WeakMap<RangeSet, Index>()
+
+function indexOf(set: RangeSet): Index {
+  const known = indexes.get(set)
+  if (known !== undefined) return known
+  const index = {
+    sorted: [...set].sort(compareStarts),
+    gateways: new Set(set.map(({ gateway }) => formatAddress(gateway))),
+  }
+  indexes.set(set, index)
+  return index
 }
 
 /** How many addresses a set can give away; Infinity beyond 2^53. */
@@ -162,7 +209,8 @@ export function capacityOf(set: RangeSet): number {
  * Without a `last` of this set they begin at the first range's start.
  */
 export function roundRobin(set: RangeSet, last: IpAddress | undefined): () => IpAddress | undefined {
-  const found = last === undefined ? -1 : set.findIndex((range) => rangeOf([range], last) !== undefined)
+  const its = last === undefined ? undefined : rangeOf(set, last)
+  const found = its === undefined ? -1 : set.indexOf(its)
   const first = set[Math.max(found, 0)] as Range
   let at = Math.max(found, 0)
   let range = first

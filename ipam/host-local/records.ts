@@ -3,11 +3,12 @@
  * in which life of this node they were given. What the reference's format has no room for.
  */
 
-import { withDirectory } from '../../lib/store/atomic.js'
+import { makeRoom, withDirectory } from '../../lib/store/atomic.js'
 import { attachmentKey } from '../../lib/store/key.js'
 import { bootId } from '../../lib/sys/clock.js'
+import { isOdd, readContent } from '../../lib/sys/content.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { close, open, read, readDirectory, unlink, writeAll } from '../../lib/sys/file.js'
+import { close, open, readDirectory, unlink, writeAll } from '../../lib/sys/file.js'
 import { AF_UNIX, namespaceCookie, openSocket, SOCK_DGRAM } from '../../lib/sys/socket.js'
 import { decodeUtf8, encodeUtf8 } from '../../lib/sys/text.js'
 import type { Holder } from './leases.js'
@@ -52,28 +53,8 @@ export function recordName(network: string, { containerId, ifName }: Holder): st
 
 /** Undefined where there is none. A damaged one has no addresses: its leases are found by a scan. */
 export function readRecord(path: string): LeaseRecord | undefined {
-  const bytes = new Uint8Array(4096)
-  let text: string | undefined
-  try {
-    const fd = open(path)
-    try {
-      const n = read(fd, bytes, path)
-      text = decodeUtf8(n < bytes.length ? bytes.subarray(0, n) : concatenated(bytes, fd, path))
-    } finally {
-      close(fd)
-    }
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
-    throw error
-  }
-  return parseRecord(text ?? '')
-}
-
-function concatenated(first: Uint8Array, fd: number, path: string): Uint8Array {
-  const all = new Uint8Array(LIMIT)
-  all.set(first)
-  const n = read(fd, all.subarray(first.length), path)
-  return all.subarray(0, first.length + n)
+  const content = readContent(path, LIMIT)
+  return content === undefined ? undefined : parseRecord(decodeUtf8(content) ?? '')
 }
 
 const DAMAGED: LeaseRecord = {
@@ -114,13 +95,24 @@ export function parseRecord(text: string): LeaseRecord {
  * unsealed too (the earlier file is removed, not overwritten), so the next call reads the leases themselves.
  */
 export function writeRecord(side: string, path: string, record: LeaseRecord, replaces: boolean): void {
-  if (replaces) unlink(path)
+  if (replaces) makeRoom(path)
   const text = JSON.stringify({ version: 1, ...record })
-  const fd = withDirectory(side, () => open(path, { mode: 'write', create: true, truncate: true }))
+  const fd = withDirectory(side, () => openToWrite(path))
   try {
     writeAll(fd, encodeUtf8(`${text}\n`), path)
   } finally {
     close(fd)
+  }
+}
+
+function openToWrite(path: string): number {
+  const create = () => open(path, { mode: 'write', create: true, truncate: true, noFollow: true })
+  try {
+    return create()
+  } catch (error) {
+    if (!isOdd(path, error)) throw error
+    makeRoom(path)
+    return create()
   }
 }
 
@@ -141,7 +133,7 @@ export function temporaryPaths(side: string): string[] {
 function namesIn(side: string, wanted: (name: string) => boolean): string[] {
   try {
     return readDirectory(side)
-      .filter(({ name }) => wanted(name))
+      .filter(({ name, kind }) => kind !== 'directory' && wanted(name))
       .map(({ name }) => `${side}/${name}`)
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []

@@ -1,6 +1,25 @@
 /** resolv.conf(5), as far as a result's `dns` can carry it. */
 
+import { CniError, type ErrorCode, messageOf } from '../../lib/cni/error.js'
 import type { Dns } from '../../lib/cni/result.js'
+import { readContent } from '../../lib/sys/content.js'
+import { isErrno } from '../../lib/sys/errno.js'
+
+const LIMIT = 1 << 20
+
+/** The file that the configuration names; throws `code` where it is absent, odd or not to be read. */
+export function readResolvConf(path: string, code: ErrorCode): Uint8Array {
+  const refuse = (why: string) =>
+    new CniError(code, `failed to get DNS: ${why}`, `ipam.resolvConf names this file: ls -l '${path}'`)
+  let content: Uint8Array | undefined
+  try {
+    content = readContent(path, LIMIT, { follow: true })
+  } catch (error) {
+    throw isErrno(error, 'EACCES', 'EPERM') ? refuse(messageOf(error)) : error
+  }
+  if (content === undefined) throw refuse(`there is no file ${path}`)
+  return content
+}
 
 /**
  * One name server a line; the last `domain` wins; `search` and `options` add up over lines, as the

@@ -1,13 +1,13 @@
 import { CniError, ErrorCode, messageOf } from '../../lib/cni/error.js'
 import type { StatusRequest } from '../../lib/cni/request.js'
-import { isErrno } from '../../lib/sys/errno.js'
-import { close, isWritable, open, readLink, stat } from '../../lib/sys/file.js'
+import { isWritable, readLink, stat } from '../../lib/sys/file.js'
 import { hasIpv6, lackingIpv6 } from '../../lib/sysctl/ipv6.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf } from './config.js'
 import { addressOfName, leaseNames, leasePath, openLastReserved } from './leases.js'
 import { capacityOf, formatRangeSet, isGatewayOf, type RangeSet, rangeOf, roundRobin } from './ranges.js'
 import { isReclaimable } from './reclaim.js'
 import { currentLife } from './records.js'
+import { readResolvConf } from './resolv-conf.js'
 import { sideOf } from './store.js'
 
 /**
@@ -20,7 +20,8 @@ export function status({ config, network, cniVersion }: StatusRequest<HostLocalC
   const dataDir = dataDirOf(config)
   const directory = `${dataDir}/${network}`
   const exists = requireWritable(directory)
-  requireReadable(config.ipam?.resolvConf ?? '')
+  const resolvConf = config.ipam?.resolvConf ?? ''
+  if (resolvConf !== '') readResolvConf(resolvConf, ErrorCode.NotAvailable)
   const six = sets.find((set) => set.some(({ start }) => start.family === 6))
   if (six !== undefined && !hasIpv6()) throw lackingIpv6(`cannot lease addresses of range set ${formatRangeSet(six)}`)
   if (!exists) return
@@ -71,19 +72,5 @@ function requireWritable(directory: string): boolean {
     if (kind !== 'directory') throw refuse(kind === undefined ? 'no such directory' : `${path} is no directory`)
     if (!isWritable(path === '' ? '/' : path)) throw refuse(`${path} is not writable`)
     return path === directory
-  }
-}
-
-function requireReadable(path: string): void {
-  if (path === '') return
-  try {
-    close(open(path))
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR', 'ELOOP')) throw error
-    throw new CniError(
-      ErrorCode.NotAvailable,
-      `failed to get DNS: ${messageOf(error)}`,
-      'ipam.resolvConf names this file',
-    )
   }
 }

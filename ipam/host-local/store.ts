@@ -14,6 +14,7 @@ import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import { withDirectory } from '../../lib/store/atomic.js'
 import { flockHolder } from '../../lib/store/holder.js'
 import { wallClock } from '../../lib/sys/clock.js'
+import { isOdd } from '../../lib/sys/content.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { close, open, setModified, stat } from '../../lib/sys/file.js'
 import { lockFile } from '../../lib/sys/lock.js'
@@ -46,24 +47,33 @@ const PATIENCE = 30_000
 /** Opens and locks the store, and creates what is missing. Throws code 11 when the lock stays taken. */
 export function openStore(dataDir: string, network: string): Store {
   const directory = `${dataDir}/${network}`
-  const path = `${directory}/lock`
-  const fd = withDirectory(directory, () => open(path, { create: true, permissions: 0o750 }))
+  const fd = withDirectory(directory, () => openLock(directory, true))
   return locked(dataDir, network, fd, true)
 }
 
 /** The same for calls that only take away: undefined where the network has no store. */
 export function openExistingStore(dataDir: string, network: string): Store | undefined {
   const directory = `${dataDir}/${network}`
-  const path = `${directory}/lock`
   let fd: number
   try {
-    fd = open(path)
+    fd = openLock(directory, false)
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error
     if (stat(directory) === undefined) return undefined
-    fd = open(path, { create: true, permissions: 0o750 })
+    fd = openLock(directory, true)
   }
   return locked(dataDir, network, fd, false)
+}
+
+/** The file that the reference locks too; the directory where something else has its name. */
+function openLock(directory: string, create: boolean): number {
+  const path = `${directory}/lock`
+  try {
+    return open(path, { create, permissions: 0o750, noFollow: true })
+  } catch (error) {
+    if (!isOdd(path, error)) throw error
+    return open(directory, { directory: true })
+  }
 }
 
 function locked(dataDir: string, network: string, lock: number, creates: boolean): Store {

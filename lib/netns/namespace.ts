@@ -4,9 +4,9 @@
  * namespaces in the middle of work.
  */
 
-import { CniError, ErrorCode, isCniError, messageOf } from '../cni/error.js'
+import { CniError, ErrorCode, isCniError, messageOf, toCniError } from '../cni/error.js'
 import { type Netlink, openNetlink } from '../netlink/netlink.js'
-import { isErrno, SysError } from '../sys/errno.js'
+import { isErrno } from '../sys/errno.js'
 import { close, filesystemMagic, open, stat } from '../sys/file.js'
 import { warn } from '../sys/log.js'
 import { enterNetworkNamespace } from '../sys/namespace.js'
@@ -73,7 +73,7 @@ function openOther(path: string, own: number): number {
   try {
     fd = open(path)
   } catch (error) {
-    if (!(error instanceof SysError)) throw error
+    if (!namesNoNamespace(error)) throw toCniError(error, `failed to open netns ${JSON.stringify(path)}`)
     const missing = isErrno(error, 'ENOENT', 'ENOTDIR')
     throw refused(
       path,
@@ -97,6 +97,19 @@ function openOther(path: string, own: number): number {
     close(fd)
     throw error
   }
+}
+
+/**
+ * Whether a path that cannot be opened is none of a namespace's: it is not there, is no path, or is of a socket or a device.
+ * Other errnos say nothing of it: no descriptor or memory is left, a signal came, the disk is broken, one may not look.
+ */
+function namesNoNamespace(error: unknown): boolean {
+  return isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'ENXIO', 'ENODEV')
+}
+
+/** Whether an error is one of `refused`. */
+function saysThereIsNone(error: unknown): boolean {
+  return isCniError(error) && error.code === ErrorCode.InvalidEnvironment
 }
 
 function refused(path: string, why: string, details: string): CniError {
@@ -163,7 +176,7 @@ export function inContainerIfPresent<T>(path: string, inside: () => T): T | unde
     file = openContainer(path)
     enter(file)
   } catch (error) {
-    if (!isCniError(error) && !isErrno(error, 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'EINVAL')) throw error
+    if (!saysThereIsNone(error) && !namesNoNamespace(error)) throw error
     warn(`${messageOf(error)}; taken as a namespace that is gone`)
     return undefined
   }

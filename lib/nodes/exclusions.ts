@@ -8,7 +8,7 @@ import { formatPrefix, hostPrefix, type Prefix, parsePrefix } from '../ip/prefix
 import { excludeNodes, nodesStamp, wrongExclusion } from '../ruleset/masquerade.js'
 import { withRulesetIfAny } from '../ruleset/settle.js'
 import { replaceFile } from '../store/atomic.js'
-import { readText } from '../sys/file.js'
+import { readText } from '../sys/content.js'
 import { encodeUtf8 } from '../sys/text.js'
 import type { Node, Settings } from './model.js'
 import { stateDirectory } from './stamp.js'

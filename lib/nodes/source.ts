@@ -1,7 +1,8 @@
 /** Where the table of nodes comes from, and whether it is still the one that was applied. */
 
 import { wallClock } from '../sys/clock.js'
-import { readText, stat } from '../sys/file.js'
+import { readText } from '../sys/content.js'
+import { stat } from '../sys/file.js'
 import { decodeUtf8, sha256Hex } from '../sys/text.js'
 import { NodesError } from './error.js'
 import type { Node } from './model.js'

@@ -13,8 +13,9 @@ import { formatAddress, parseAddress } from '../ip/address.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { replaceFile, withDirectory } from '../store/atomic.js'
 import { bootId, monotonic } from '../sys/clock.js'
+import { openContent, readText } from '../sys/content.js'
 import { isErrno } from '../sys/errno.js'
-import { close, open, read, readAll, readDirectory, readText, seekFromEnd, stat, unlink, writeAt } from '../sys/file.js'
+import { close, open, read, readAll, readDirectory, seekFromEnd, stat, unlink, writeAt } from '../sys/file.js'
 import { lockRange } from '../sys/lock.js'
 import { buildId, processId, randomBytes } from '../sys/process.js'
 import { decodeUtf8, encodeUtf8, hex } from '../sys/text.js'
@@ -179,13 +180,8 @@ export function writePeers(directory: string, peers: readonly PeerSample[]): voi
 
 /** One line of `peers`, counted from its end; undefined where the file is not what it should be. */
 export function readPeer(directory: string, fromEnd: number): PeerSample | undefined {
-  let fd: number
-  try {
-    fd = open(`${directory}/peers`)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  }
+  const fd = openContent(`${directory}/peers`)
+  if (fd === undefined) return undefined
   try {
     if ((stat(fd)?.size ?? 0) < (fromEnd + 1) * LINE) return undefined
     seekFromEnd(fd, (fromEnd + 1) * LINE)

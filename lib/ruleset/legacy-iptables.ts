@@ -1,11 +1,11 @@
 /** Rules of iptables-legacy are not in nf_tables, and only its own binary can touch them: so they are named. */
 
-import { readText } from '../sys/file.js'
+import { readKernelText } from '../sys/file.js'
 import { warn } from '../sys/log.js'
 
 /** Whether a legacy table is in use in this namespace, by family. */
 export function hasLegacyTable(family: 4 | 6, table: 'nat' | 'filter'): boolean {
-  const names = readText(`/proc/net/ip${family === 6 ? '6' : ''}_tables_names`) ?? ''
+  const names = readKernelText(`/proc/net/ip${family === 6 ? '6' : ''}_tables_names`) ?? ''
   return names.split('\n').includes(table)
 }
 

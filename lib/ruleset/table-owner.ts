@@ -8,7 +8,7 @@ import type { TableName } from '../netlink/nftables/message.js'
 import { OwnedTableError } from '../netlink/nftables/nftables.js'
 import { NETLINK_NETFILTER } from '../netlink/socket.js'
 import { isErrno } from '../sys/errno.js'
-import { readDirectory, readLink, readText } from '../sys/file.js'
+import { readDirectory, readLink, readKernelText } from '../sys/file.js'
 
 /** How the names of all tables of ours begin. */
 const OUR_TABLES = 'flatnet-'
@@ -36,7 +36,7 @@ export function ownedByAnother(name: TableName, port: number, code: number = Err
 /** Whose a table is, in words. */
 export function ownership({ family, table }: TableName, port: number): string {
   const pid = processBehind(port)
-  const name = pid === undefined ? '' : (readText(`/proc/${pid}/comm`) ?? '').trim()
+  const name = pid === undefined ? '' : (readKernelText(`/proc/${pid}/comm`) ?? '').trim()
   const who = pid === undefined ? `the process with netlink port ${port}` : `process ${pid} (${name})`
   return `table ${family} ${table} is owned by ${who}`
 }
@@ -55,7 +55,7 @@ function processBehind(port: number): number | undefined {
 }
 
 function inodeOf(port: number): string | undefined {
-  for (const line of (readText('/proc/net/netlink') ?? '').split('\n')) {
+  for (const line of (readKernelText('/proc/net/netlink') ?? '').split('\n')) {
     const [, protocol, portId, , , , , , , inode] = line.split(' ').filter((word) => word !== '')
     if (Number(protocol) === NETLINK_NETFILTER && Number(portId) === port) return inode
   }

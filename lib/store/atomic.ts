@@ -3,6 +3,8 @@
  * after a power cut, and a file that one has emptied or torn is taken for an earlier boot's.
  */
 
+import { CniError, ErrorCode } from '../cni/error.js'
+import { clearAway } from '../sys/content.js'
 import { isErrno } from '../sys/errno.js'
 import { close, link, linkDescriptor, mkdirAll, open, openUnnamed, rename, unlink, writeAll } from '../sys/file.js'
 import { processId } from '../sys/process.js'
@@ -87,6 +89,16 @@ export function replaceFile(path: string, bytes: Uint8Array): void {
     unlink(temporary)
     throw error
   }
+}
+
+/** Removes what is in the place of a file of ours, to put one there. Code 5 for a directory, which stays. */
+export function makeRoom(path: string): void {
+  if (clearAway(path)) return
+  throw new CniError(
+    ErrorCode.IoFailure,
+    `cannot write ${path}: it is a directory`,
+    `flatnet makes no directory of this name: look into it, and remove it: rm -r '${path}'`,
+  )
 }
 
 /** Runs `action`, and again after creating `directory` where that is what it lacked. */

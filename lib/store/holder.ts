@@ -1,6 +1,6 @@
 /** Who holds a lock that we waited for in vain. */
 
-import { readText, stat } from '../sys/file.js'
+import { readKernelText, stat } from '../sys/file.js'
 
 /**
  * The process that holds flock(2) on the file behind `fd`, as words for an error: `process 12 (host-local)`.
@@ -9,10 +9,10 @@ import { readText, stat } from '../sys/file.js'
 export function flockHolder(fd: number): string {
   const inode = stat(fd)?.inode
   // 1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF (proc_locks(5)); the device differs on some filesystems
-  for (const line of (readText('/proc/locks') ?? '').split('\n')) {
+  for (const line of (readKernelText('/proc/locks') ?? '').split('\n')) {
     const [, kind, , , pid = '', place = ''] = line.split(' ').filter((word) => word !== '')
     if (kind !== 'FLOCK' || place.split(':')[2] !== String(inode) || !(Number(pid) > 0)) continue
-    const command = (readText(`/proc/${pid}/comm`) ?? '').trim()
+    const command = (readKernelText(`/proc/${pid}/comm`) ?? '').trim()
     return `process ${pid}${command === '' ? '' : ` (${command})`}`
   }
   return ''

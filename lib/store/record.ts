@@ -9,14 +9,15 @@
 
 import { CniError, ErrorCode, messageOf } from '../cni/error.js'
 import { bootId } from '../sys/clock.js'
+import { contentOf, isOdd, readContent, requireFile } from '../sys/content.js'
 import { isErrno } from '../sys/errno.js'
 import {
   close,
   type DirectoryEntry,
   open,
-  readAll,
   readDirectory,
   stat,
+  truncate,
   unlink,
   writeAll,
   writeAt,
@@ -25,7 +26,7 @@ import { lockRange } from '../sys/lock.js'
 import { warn } from '../sys/log.js'
 import { processId } from '../sys/process.js'
 import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
-import { beginFile, directoryOf, discardFile, nameFile, withDirectory } from './atomic.js'
+import { beginFile, directoryOf, discardFile, makeRoom, nameFile, withDirectory } from './atomic.js'
 import { attachmentKey } from './key.js'
 
 export { attachmentKey }
@@ -92,30 +93,41 @@ export function claimOrCreate<T>(place: RecordPlace, initial: T): Claim<T> {
       throw error
     }
     discardFile(draft)
-    const existing = claim<T>(place)
-    if (existing !== undefined) return existing
+    const existing = claimExisting<T>(place)
+    if (existing === 'odd') makeRoom(path)
+    if (typeof existing === 'object') return existing
   }
 }
 
 /** For DEL and CHECK: undefined where there is no record. Throws code 11 as `claimOrCreate` does. */
 export function claim<T>(place: RecordPlace): Claim<T> | undefined {
+  const existing = claimExisting<T>(place)
+  return typeof existing === 'object' ? existing : undefined
+}
+
+/** `odd`: there is something, and it is no file. */
+function claimExisting<T>(place: RecordPlace): Claim<T> | 'absent' | 'odd' {
   const path = pathOf(place)
   for (;;) {
     let fd: number
     try {
-      fd = open(path, { mode: 'readwrite' })
+      fd = open(path, { mode: 'readwrite', noFollow: true })
     } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 'absent'
+      if (isOdd(path, error)) return 'odd'
       throw error
     }
     try {
-      if (!lockRange(fd, PATIENCE)) throw busy(place, readAll(fd, LIMIT, path))
-      if (stat(fd)?.links !== 0) {
-        const bytes = readAll(fd, LIMIT, path)
+      if (!lockRange(fd, PATIENCE)) throw busy(place, contentOf(fd, path, LIMIT))
+      const found = stat(fd)
+      if (found?.links !== 0) {
+        requireFile(found, path)
+        const bytes = found.size > LIMIT ? emptied(fd, path) : contentOf(fd, path, LIMIT)
         return claimed(place, path, fd, bytes.length, parse<T>(bytes))
       }
     } catch (error) {
       close(fd)
+      if (isOdd(path, error)) return 'odd'
       throw error
     }
     close(fd) // its holder removed it while we waited
@@ -125,6 +137,13 @@ export function claim<T>(place: RecordPlace): Claim<T> | undefined {
 /** Whether there is a record, legible or not, of whatever call. */
 export function hasRecord(place: RecordPlace): boolean {
   return stat(pathOf(place)) !== undefined
+}
+
+/** What is larger than any record tells nothing, and would outlast what is written over its beginning. */
+function emptied(fd: number, path: string): Uint8Array {
+  warn(`${path} is larger than ${LIMIT} bytes, so it is no record of flatnet: it is emptied`)
+  truncate(fd, 0, path)
+  return new Uint8Array()
 }
 
 export interface ListedRecord<T> {
@@ -143,10 +162,11 @@ export interface ListedRecord<T> {
 export function listRecords<T>({ stateDir, plugin, network }: RecordsPlace): ListedRecord<T>[] {
   const directory = `${stateDir}/${network}/${plugin}`
   const listed: ListedRecord<T>[] = []
-  for (const { name } of entriesOf(directory)) {
-    if (name.startsWith('.') || !name.endsWith('.json')) continue
+  for (const { name, kind } of entriesOf(directory)) {
+    if (name.startsWith('.') || !name.endsWith('.json') || kind === 'directory') continue
     const path = `${directory}/${name}`
-    const record = parse<T>(contentOf(path))
+    const content = readContent(path, LIMIT)
+    const record = content === undefined ? undefined : parse<T>(content)
     listed.push({
       path,
       key: name.slice(0, -5),
@@ -291,19 +311,5 @@ function entriesOf(directory: string): readonly DirectoryEntry[] {
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
     throw error
-  }
-}
-
-/** Nothing where the file vanished meanwhile, or cannot be read. */
-function contentOf(path: string): Uint8Array {
-  try {
-    const fd = open(path)
-    try {
-      return readAll(fd, LIMIT, path)
-    } finally {
-      close(fd)
-    }
-  } catch {
-    return new Uint8Array()
   }
 }

@@ -15,6 +15,7 @@ const O_CREAT = 0o100
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const O_APPEND = 0o2000
+const O_NONBLOCK = 0o4000
 const O_CLOEXEC = 0o2000000
 
 export interface OpenOptions {
@@ -25,11 +26,13 @@ export interface OpenOptions {
   readonly truncate?: boolean
   readonly directory?: boolean
   readonly noFollow?: boolean
+  /** Waits for the other end of a FIFO: for files that a person names on a command line. */
+  readonly patient?: boolean
   /** Permissions of a new file before umask; default 0o600. */
   readonly permissions?: number
 }
 
-/** Opens a file and returns its descriptor. */
+/** Opens a file and returns its descriptor. Waits for nothing: a FIFO in its place must not keep a call for ever. */
 export function open(path: string, options: OpenOptions = {}): number {
   const { mode = 'read', create = false } = options
   let flags = O_CLOEXEC
@@ -39,6 +42,7 @@ export function open(path: string, options: OpenOptions = {}): number {
   if (create !== false) flags |= O_CREAT
   if (create === 'exclusive') flags |= O_EXCL
   if (options.truncate === true) flags |= O_TRUNC
+  if (options.patient !== true) flags |= O_NONBLOCK
   if (options.directory === true) flags |= door().k.O_DIRECTORY
   if (options.noFollow === true) flags |= door().k.O_NOFOLLOW
   return checked(door().sys.openat(AT_FDCWD, path, flags, options.permissions ?? 0o600), 'open', path)
@@ -135,23 +139,29 @@ export function truncate(fd: number, size: number, subject = `descriptor ${fd}`)
   checked(door().sys.ftruncate(fd, size), 'truncate', subject)
 }
 
-/** The whole file, at most `limit` bytes (default 16 MiB). */
-export function readFile(path: string, limit = 16 << 20): Uint8Array {
-  const fd = open(path)
+/** What the kernel says in a file of /proc, as text; undefined where it has no such file. Throws `EFBIG` past `limit` bytes. */
+export function readKernelText(path: string, limit = 16 << 20): string | undefined {
+  let fd: number
   try {
-    return readAll(fd, limit, path)
+    fd = open(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+  try {
+    return door().decode(readAll(fd, limit, path))
   } finally {
     close(fd)
   }
 }
 
-/** The whole file as text; undefined where it is absent or not UTF-8. Other failures throw. */
-export function readText(path: string, limit?: number): string | undefined {
+/** The whole of a file that a person names on a command line, at most 16 MiB: a pipe will do. */
+export function readArgument(path: string): Uint8Array {
+  const fd = open(path, { patient: true })
   try {
-    return door().decode(readFile(path, limit))
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
-    throw error
+    return readAll(fd, 16 << 20, path)
+  } finally {
+    close(fd)
   }
 }
 

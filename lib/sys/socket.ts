@@ -114,7 +114,10 @@ export function namespaceCookie(fd: number): string {
   const SO_NETNS_COOKIE = 71
   const value = new Uint8Array(8)
   const size = new Uint8Array([8, 0, 0, 0])
-  if (door().sys.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value, size) < 0) return ''
+  const ENOPROTOOPT = 92
+  const result = door().sys.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value, size)
+  if (result === -ENOPROTOOPT) return ''
+  checked(result, 'getsockopt')
   const view = new DataView(value.buffer)
   return String(view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32)
 }

@@ -2,7 +2,8 @@
 
 import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { readDirectory, readText, stat } from '../../lib/sys/file.js'
+import { readText } from '../../lib/sys/content.js'
+import { readDirectory, stat } from '../../lib/sys/file.js'
 
 export interface OtherLease {
   readonly network: string

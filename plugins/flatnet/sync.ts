@@ -12,7 +12,7 @@ import type { syncNodes } from '../../lib/nodes/cni/commands.js'
 import type { NodesConfig } from '../../lib/nodes/cni/config.js'
 import { judgeRanges, type Range, rangesOf } from '../../lib/nodes/cni/ranges.js'
 import type { Mode } from '../../lib/nodes/model.js'
-import { readFile } from '../../lib/sys/file.js'
+import { readArgument } from '../../lib/sys/file.js'
 import { warn } from '../../lib/sys/log.js'
 import { loadPlugin } from '../../lib/sys/process.js'
 import { reportStack } from '../../lib/sys/stack.js'
@@ -36,7 +36,7 @@ export function sync(words: readonly string[]): number {
     return 2
   }
   try {
-    const list = parseStdin(readFile(file), decodeUtf8)
+    const list = parseStdin(readArgument(file), decodeUtf8)
     const { name } = readIdentity(list)
     const plugins = pluginsOf(list)
     const ranges = plugins.flatMap(({ ipam }) => rangesOf(ipam))

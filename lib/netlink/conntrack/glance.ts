@@ -5,7 +5,7 @@
 
 import type { Family } from '../../ip/address.js'
 import { SysError } from '../../sys/errno.js'
-import { readText } from '../../sys/file.js'
+import { readKernelText } from '../../sys/file.js'
 
 /** So many at the most: the kernel finds its place again for every page of text. */
 const FEW = 200
@@ -31,7 +31,7 @@ export function glance(count: number): string | undefined {
 }
 
 function read(): string | undefined {
-  return readText('/proc/thread-self/net/nf_conntrack', LIMIT)
+  return readKernelText('/proc/thread-self/net/nf_conntrack', LIMIT)
 }
 
 /** Whether a line is of this family and protocol (IANA's number), with the port as destination of one of its directions. */
