@@ -15,6 +15,7 @@ export interface Chained {
   readonly veth: string
   readonly add: Omit<Call, 'host'>
   readonly del: Omit<Call, 'host'>
+  readonly check: Omit<Call, 'host'>
   readonly gc: Omit<Call, 'host'>
   /** ADD for another pod on the bridge: `c2`, at 10.1.0.3 and fd01::3; GC keeps it. */
   addNeighbour(config?: Json): void
@@ -53,11 +54,11 @@ export function chained(t: Owner, plugin: Json): Chained {
   }
   const { netns: container, prevResult } = attach('c1', 'pod')
   const config = { ...common, ...plugin, prevResult }
-  const of = (command: 'ADD' | 'DEL') => ({ command, config, netns: container, containerId: 'c1' })
+  const of = (command: 'ADD' | 'DEL' | 'CHECK') => ({ command, config, netns: container, containerId: 'c1' })
   const valid = [{ containerID: 'c2', ifname: 'eth0' }]
   return {
     ...{ host, container, stateDir, veth: prevResult.interfaces[1].name },
-    ...{ add: of('ADD'), del: of('DEL') },
+    ...{ add: of('ADD'), del: of('DEL'), check: of('CHECK') },
     gc: { command: 'GC', config: { ...config, prevResult: undefined, 'cni.dev/valid-attachments': valid } },
     addNeighbour(more = {}) {
       const neighbour = attach('c2', 'neighbour')

@@ -1,4 +1,7 @@
-/** bandwidth killed before any of its system calls: the next DEL or GC leaves no ifb; the host end's qdiscs go with it. */
+/**
+ * bandwidth killed before any of its system calls, or where one fails: the next DEL or GC leaves no ifb; the host end's
+ * qdiscs go with it.
+ */
 
 import t from 'tap'
 import { type Chained, chained } from '../../lib/testing/chained.js'
@@ -6,7 +9,7 @@ import { qdiscsOf, type Sweep, shellOf, sweepAll } from '../../lib/testing/sweep
 
 const BANDWIDTH = { type: 'bandwidth', ingressRate: 8e6, egressRate: 4e6 }
 
-type Call = 'add' | 'del' | 'gc'
+type Call = 'add' | 'del' | 'gc' | 'check'
 
 function scene(victim: Call, follower: Call) {
   return () => {
@@ -29,5 +32,9 @@ const sweeps: Sweep[] = [
   { claim: 'bandwidth: ADD, then ADD', scene: scene('add', 'add'), atLeast: 40, exact: true },
   { claim: 'bandwidth: DEL, then DEL', scene: scene('del', 'del'), atLeast: 30, exact: true },
   { claim: 'bandwidth: GC, then GC', scene: scene('gc', 'gc'), atLeast: 30, exact: true },
+  { claim: 'bandwidth: ADD, then DEL', scene: scene('add', 'del'), fault: 'errno', atLeast: 30 },
+  { claim: 'bandwidth: CHECK, then DEL', scene: scene('check', 'del'), fault: 'errno', atLeast: 30 },
+  { claim: 'bandwidth: DEL, then DEL', scene: scene('del', 'del'), fault: 'errno', atLeast: 30, exact: true },
+  { claim: 'bandwidth: GC, then GC', scene: scene('gc', 'gc'), fault: 'errno', atLeast: 30, exact: true },
 ]
 sweepAll(sweeps)

@@ -1,6 +1,7 @@
 /**
- * A plugin killed or stopped before its system calls: the next DEL or GC, or the plugin itself, leaves nothing. One in
- * three calls and every request to netlink is tried; all are with FLATNET_LONG=1.
+ * A plugin killed or stopped before its system calls, or one of which fails: the next DEL or GC, or the plugin itself,
+ * leaves nothing. One in three calls and every request to netlink is tried, and a few failures; all are with
+ * FLATNET_LONG=1.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -8,10 +9,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type Call, call, expectSuccess, type Json } from '../../lib/testing/cni.js'
+import {
+  type Experiment,
+  type Fault,
+  inject,
+  type Outcome,
+  type Round,
+  type State,
+} from '../../lib/testing/fault-injection.js'
+import { isWanted } from '../../lib/testing/long.js'
 import { Netns, needs } from '../../lib/testing/netns.js'
-import { type Ordeal, type Outcome, type Round, type State, suffer } from '../../lib/testing/ordeal.js'
 import { inLanes } from '../../lib/testing/shell.js'
-import { RULESET, shellOf } from '../../lib/testing/sweep.js'
+import { judgeFailed, RULESET, type Sweep, shellOf } from '../../lib/testing/sweep.js'
 
 const GATEWAYS = ['10.1.0.1/24', 'fd01::1/64']
 
@@ -101,9 +110,9 @@ function complaints(before: State, rounds: readonly Round[]): string[] {
 
 interface Trial {
   readonly claim: string
-  readonly signal: Ordeal['signal']
+  readonly fault: Fault
   /** Builds the scene and its two calls. */
-  readonly scene: () => Pick<Ordeal, 'prepare' | 'victim' | 'next'> & { readonly site: Site }
+  readonly scene: () => Pick<Experiment, 'prepare' | 'victim' | 'next' | 'startUp'> & { readonly site: Site }
   /** The state to return to: what was there first, or what an undisturbed victim leaves. */
   readonly goal: 'before' | 'undisturbed'
   /** Fewer system calls than these would mean that something was not tried. */
@@ -153,13 +162,13 @@ function alone(config: (site: Site) => Json, victim: 'add' | 'del') {
     // A lo that was up once keeps its address.
     const before = `rm -rf ${here.data}; ${shellOf(add)}`
     const prepare = victim === 'add' ? `${before}; ${shellOf(del)}` : before
-    return { site: here, prepare, victim: victim === 'add' ? add : del, next: del }
+    return { site: here, prepare, victim: victim === 'add' ? add : del, next: del, startUp: config === loopback }
   }
 }
 const hostLocal = ({ config }: Site) => ({ ...config, type: 'host-local' })
 const loopback = () => ({ cniVersion: '1.1.0', name: 'net', type: 'loopback' })
 
-const KILLED: Omit<Trial, 'signal'>[] = [
+const KILLED: Omit<Trial, 'fault'>[] = [
   { claim: 'bridge: first ADD of a node, then DEL', scene: firstAdd(), goal: 'before', atLeast: 150 },
   {
     claim: 'bridge: ADD at layer 2 with port options, then DEL',
@@ -180,7 +189,7 @@ const KILLED: Omit<Trial, 'signal'>[] = [
     goal: 'undisturbed',
     atLeast: 100,
   },
-  ...Object.entries(FOLLOWERS).flatMap(([name, follower]): Omit<Trial, 'signal'>[] => [
+  ...Object.entries(FOLLOWERS).flatMap(([name, follower]): Omit<Trial, 'fault'>[] => [
     { claim: `bridge: ADD beside a live pod, then ${name}`, scene: addBeside(follower), goal: 'before', atLeast: 120 },
     { claim: `bridge: DEL, then ${name}`, scene: takingAway('del', follower), goal: 'undisturbed', atLeast: 60 },
   ]),
@@ -190,20 +199,85 @@ const KILLED: Omit<Trial, 'signal'>[] = [
   { claim: 'loopback: ADD, then DEL', scene: alone(loopback, 'add'), goal: 'before', atLeast: 35 },
   { claim: 'loopback: DEL, then DEL', scene: alone(loopback, 'del'), goal: 'undisturbed', atLeast: 35 },
 ]
-const STOPPED: Omit<Trial, 'signal'>[] = [
+const STOPPED: Omit<Trial, 'fault'>[] = [
   { claim: 'bridge: first ADD of a node', scene: firstAdd(), goal: 'before', atLeast: 150 },
   { claim: 'bridge: ADD beside a live pod', scene: addBeside(({ del }) => del), goal: 'before', atLeast: 120 },
 ]
 
-async function run({ scene, signal }: Trial): Promise<Outcome> {
-  const { site, next, ...calls } = scene()
-  const { host, container, data, state } = site
-  const rest = signal === 'KILL' && next !== undefined ? { ...calls, next } : calls
-  return suffer(t, { host, container, directories: [data, state], signal, sample: 3, look: RULESET, ...rest })
+/** Each ADD of a pod beside another leases the same address. */
+const rewind = ({ data }: Site) =>
+  `printf 10.1.0.2 >${data}/net/last_reserved_ip.0; printf fd01::2 >${data}/net/last_reserved_ip.1`
+
+function failing(
+  victim: 'add' | 'check' | 'del' | 'gc',
+  follower: (site: Site) => Omit<Call, 'host'>,
+  overrides: Json = {},
+) {
+  return () => {
+    const here = withNeighbour(site(overrides))
+    const { host, add } = here
+    const bare = `${shellOf(here.del)}; ${rewind(here)}`
+    host.run('sh', '-c', bare)
+    const prevResult = expectSuccess('ADD', call({ ...add, host })).json
+    const check = { ...add, command: 'CHECK', config: { ...add.config, prevResult } } as const
+    const prepare = victim === 'add' ? bare : `${bare}; ${shellOf(add)}`
+    return { site: here, prepare, victim: { ...here, check }[victim], next: follower(here) }
+  }
 }
 
-function judgeKilled(t: Test, { goal, atLeast }: Trial, { before, undisturbed, calls, rounds }: Outcome): void {
-  t.ok(calls >= atLeast, `${calls} system calls, ${rounds.length} tried`)
+/** Where it must do without, it says so or lets it be: names of a store that is in use, an announcement, a note. */
+const AS_IT_CAN = /file: .*\/catalogue$| neighbour cni0 /
+
+const FAILED: readonly (Omit<Sweep, 'scene'> & Pick<Trial, 'scene'>)[] = [
+  { claim: 'bridge: first ADD of a node with rules, then DEL', scene: firstAdd(RULES), atLeast: 400, leased: true },
+  {
+    claim: 'bridge: ADD with rules beside a live pod, then DEL',
+    scene: failing('add', FOLLOWERS.DEL, RULES),
+    atLeast: 400,
+    leased: true,
+  },
+  {
+    claim: 'bridge: CHECK with rules, then DEL',
+    scene: failing('check', FOLLOWERS.DEL, RULES),
+    atLeast: 100,
+    leased: true,
+  },
+  {
+    claim: 'bridge: DEL with rules, then DEL',
+    scene: failing('del', FOLLOWERS.DEL, RULES),
+    atLeast: 150,
+    leased: true,
+    exact: true,
+  },
+  {
+    claim: 'bridge: DEL without a namespace, then DEL',
+    scene: failing('del', FOLLOWERS['DEL without a namespace']),
+    atLeast: 100,
+    leased: true,
+    exact: true,
+  },
+  {
+    claim: 'bridge: GC with rules, then GC',
+    scene: failing('gc', FOLLOWERS.GC, RULES),
+    atLeast: 150,
+    leased: true,
+    exact: true,
+  },
+  { claim: 'host-local: ADD, then DEL', scene: alone(hostLocal, 'add'), atLeast: 80 },
+  { claim: 'host-local: DEL, then DEL', scene: alone(hostLocal, 'del'), atLeast: 60, exact: true },
+  { claim: 'loopback: ADD, then DEL', scene: alone(loopback, 'add'), atLeast: 60 },
+  { claim: 'loopback: DEL, then DEL', scene: alone(loopback, 'del'), atLeast: 40, exact: true },
+]
+
+async function run({ scene, fault }: Pick<Trial, 'scene' | 'fault'>): Promise<Outcome> {
+  const { site, next, ...calls } = scene()
+  const { host, container, data, state } = site
+  const rest = fault === 'SIGTERM' || next === undefined ? calls : { ...calls, next }
+  return inject(t, { host, container, directories: [data, state], fault, sample: 3, look: RULESET, ...rest })
+}
+
+function judgeKilled(t: Test, { goal, atLeast }: Trial, { before, undisturbed, faults, rounds }: Outcome): void {
+  t.ok(faults >= atLeast, `${faults} system calls, ${rounds.length} tried`)
   t.ok(difference(before, undisturbed).length > 0, 'undisturbed, it makes a difference')
   t.same(
     rounds.filter(({ status }) => status !== 137).map(({ call, status }) => `${call}: ${status}`),
@@ -214,8 +288,8 @@ function judgeKilled(t: Test, { goal, atLeast }: Trial, { before, undisturbed, c
 }
 
 /** An error, and all undone; or a result, and all there. Handlers are among the first things a process sets up. */
-function judgeStopped(t: Test, { atLeast }: Trial, { before, calls, rounds }: Outcome): void {
-  t.ok(calls >= atLeast, `${calls} system calls, ${rounds.length} tried`)
+function judgeStopped(t: Test, { atLeast }: Trial, { before, faults, rounds }: Outcome): void {
+  t.ok(faults >= atLeast, `${faults} system calls, ${rounds.length} tried`)
   const found = rounds.flatMap(({ call, status, stdout, after }) => {
     const left = difference(before, after)
     if (status === 143 && stdout === '') return left.map((line) => `${call}: killed, ${line}`)
@@ -231,30 +305,45 @@ function judgeStopped(t: Test, { atLeast }: Trial, { before, calls, rounds }: Ou
   })
   t.same(found, [])
   const ended = (wanted: number) => rounds.filter(({ status }) => status === wanted).map(({ call }) => call)
-  t.ok(ended(1).length >= (atLeast - 40) * (rounds.length / calls), `${ended(1).length} rounds end with an error`)
+  t.ok(ended(1).length >= (atLeast - 40) * (rounds.length / faults), `${ended(1).length} rounds end with an error`)
   t.ok(ended(143).length <= 25, `too early to be heard: ${ended(143).join(', ')}`)
   t.ok(ended(0).length <= 6, `too late to be heard: ${ended(0).join(', ')}`)
 }
 
-const trials: readonly Trial[] = [
-  ...KILLED.map((trial) => ({ ...trial, signal: 'KILL' }) as const),
-  ...STOPPED.map((trial) => ({ ...trial, signal: 'TERM' }) as const),
+interface Task extends Pick<Trial, 'scene' | 'fault'> {
+  readonly claim: string
+  readonly judge: (t: Test, outcome: Outcome) => void
+}
+
+const all: readonly Task[] = [
+  ...KILLED.map((trial) => {
+    const whole = { ...trial, fault: 'SIGKILL' } as const
+    const judge: Task['judge'] = (t, outcome) => judgeKilled(t, whole, outcome)
+    return { ...whole, claim: `killed before each system call: ${trial.claim}`, judge }
+  }),
+  ...STOPPED.map((trial) => {
+    const whole = { ...trial, fault: 'SIGTERM' } as const
+    const judge: Task['judge'] = (t, outcome) => judgeStopped(t, whole, outcome)
+    return { ...whole, claim: `told to stop at each system call: ${trial.claim}`, judge }
+  }),
+  ...FAILED.map(({ scene, ...sweep }) => {
+    const judge: Task['judge'] = (t, outcome) =>
+      judgeFailed(t, { mayDiffer: AS_IT_CAN, mayStay: AS_IT_CAN, ...sweep }, outcome)
+    return { scene, fault: 'errno', claim: `where a system call fails: ${sweep.claim}`, judge } as const
+  }),
 ]
+const tasks = all.filter(({ fault }) => isWanted(fault))
 const skip = needs('root')
 const outcomes =
   skip === false
     ? inLanes(
         2,
-        trials.map((trial) => () => run(trial)),
+        tasks.map((task) => () => run(task)),
       )
     : []
 for (const outcome of outcomes) outcome.catch(() => undefined) // its test reports it
-trials.forEach((trial, at) => {
-  const { claim, signal } = trial
-  const name =
-    signal === 'KILL' ? `killed before each system call: ${claim}` : `told to stop at each system call: ${claim}`
-  t.test(name, { skip }, async (t) => {
-    const judge = signal === 'KILL' ? judgeKilled : judgeStopped
-    judge(t, trial, await (outcomes[at] as Promise<Outcome>))
+tasks.forEach(({ claim, judge }, at) => {
+  t.test(claim, { skip }, async (t) => {
+    judge(t, await (outcomes[at] as Promise<Outcome>))
   })
 })

@@ -1,4 +1,4 @@
-/** firewall killed before any of its system calls: the next DEL or GC leaves no rule of the container's. */
+/** firewall killed before any of its system calls, or where one fails: the next DEL or GC leaves no rule of the container's. */
 
 import t from 'tap'
 import { chained } from '../../lib/testing/chained.js'
@@ -6,7 +6,7 @@ import { RULESET, type Sweep, shellOf, sweepAll } from '../../lib/testing/sweep.
 
 const FIREWALL = { type: 'firewall', ingressPolicy: 'isolated' }
 
-type Call = 'add' | 'del' | 'gc'
+type Call = 'add' | 'del' | 'gc' | 'check'
 
 /** Both iptables drop what is forwarded, and so does a chain of somebody's own. */
 function scene(victim: Call, follower: Call, beside: boolean) {
@@ -36,5 +36,15 @@ const sweeps: Sweep[] = [
   { claim: 'firewall: DEL, then DEL', scene: scene('del', 'del', true), atLeast: 50, exact: true },
   { claim: 'firewall: DEL of the last pod, then DEL', scene: scene('del', 'del', false), atLeast: 50, exact: true },
   { claim: 'firewall: GC, then GC', scene: scene('gc', 'gc', true), atLeast: 50, exact: true },
+  { claim: 'firewall: first ADD of a node, then DEL', scene: scene('add', 'del', false), fault: 'errno', atLeast: 30 },
+  {
+    claim: 'firewall: ADD beside another pod, then DEL',
+    scene: scene('add', 'del', true),
+    fault: 'errno',
+    atLeast: 30,
+  },
+  { claim: 'firewall: CHECK, then DEL', scene: scene('check', 'del', true), fault: 'errno', atLeast: 30 },
+  { claim: 'firewall: DEL, then DEL', scene: scene('del', 'del', true), fault: 'errno', atLeast: 30, exact: true },
+  { claim: 'firewall: GC, then GC', scene: scene('gc', 'gc', true), fault: 'errno', atLeast: 30, exact: true },
 ]
 sweepAll(sweeps)

@@ -1,4 +1,7 @@
-/** portmap killed before any of its system calls: the next DEL or GC leaves no mapping, and others' mappings alone. */
+/**
+ * portmap killed before any of its system calls, or where one fails: the next DEL or GC leaves no mapping, and others'
+ * mappings alone.
+ */
 
 import t from 'tap'
 import { chained } from '../../lib/testing/chained.js'
@@ -48,11 +51,11 @@ function adding({ plugin, others }: Scene, follower: Follower) {
   }
 }
 
-function removing({ plugin, others }: Scene, victim: Follower, follower: Follower, more: Json = {}) {
+function removing({ plugin, others }: Scene, victim: Follower | 'check', follower: Follower, more: Json = {}) {
   return () => {
-    const { host, container, stateDir, add, del, gc, addNeighbour } = chained(t, plugin)
+    const { host, container, stateDir, add, del, gc, check, addNeighbour } = chained(t, plugin)
     if (others !== undefined) addNeighbour(others)
-    const calls = { del: { ...del, ...more }, gc }
+    const calls = { del: { ...del, ...more }, gc, check }
     const prepare = `${shellOf(del)}; ${shellOf(add)}; ${SEND}`
     const directories = [stateDir]
     return { host, container, directories, prepare, victim: calls[victim], next: calls[follower], look: LOOK }
@@ -84,5 +87,16 @@ const sweeps: Sweep[] = [
     exact: true,
   },
   { claim: 'portmap: GC, then GC', scene: removing(BESIDE, 'gc', 'gc'), atLeast: 60, exact: true },
+  { claim: 'portmap: ADD of the first ports, then DEL', scene: adding(ALONE, 'del'), fault: 'errno', atLeast: 30 },
+  { claim: 'portmap: ADD beside mapped ports, then DEL', scene: adding(BESIDE, 'del'), fault: 'errno', atLeast: 30 },
+  { claim: 'portmap: CHECK, then DEL', scene: removing(BESIDE, 'check', 'del'), fault: 'errno', atLeast: 30 },
+  {
+    claim: 'portmap: DEL beside mapped ports, then DEL',
+    scene: removing(BESIDE, 'del', 'del'),
+    fault: 'errno',
+    atLeast: 30,
+    exact: true,
+  },
+  { claim: 'portmap: GC, then GC', scene: removing(BESIDE, 'gc', 'gc'), fault: 'errno', atLeast: 30, exact: true },
 ]
 sweepAll(sweeps)

@@ -1,5 +1,5 @@
 /**
- * vxlan and host-gw killed before any of their system calls. What a node has stays by design, so the next DEL leaves no
+ * vxlan and host-gw killed before any of their system calls, or where one fails. What a node has stays by design, so the next DEL leaves no
  * more than two undisturbed calls do, and the next ADD or GC makes it whole.
  */
 
@@ -13,10 +13,10 @@ const LOOK = `ip rule; ip -6 rule; ip -d link show type vxlan | grep -o 'vxlan i
   bridge fdb show | grep 'dev flat'
   cd /proc/sys/net; grep -H . ipv4/ip_forward ipv6/conf/all/forwarding ipv4/conf/*/src_valid_mark`
 
-type Command = 'ADD' | 'DEL' | 'GC'
+type Victim = 'ADD' | 'CHECK' | 'GC'
 
 /** A node with a pod, and peers that only the table knows. */
-function scene(plugin: Json, victim: Command, follower: Command) {
+function scene(plugin: Json, victim: Victim, follower: 'ADD' | 'DEL') {
   return () => {
     const cluster = new Cluster(t, { strict: true })
     const podCIDRs = (n: number) => [`10.244.${n}.0/24`, `fd44:${n}::/64`]
@@ -38,6 +38,7 @@ function scene(plugin: Json, victim: Command, follower: Command) {
     const valid = [{ containerID: id, ifname: 'eth0' }]
     const calls = {
       ADD: { command: 'ADD', config, netns: container, containerId: id },
+      CHECK: { command: 'CHECK', config, netns: container, containerId: id },
       DEL: { command: 'DEL', config, netns: container, containerId: id },
       GC: { command: 'GC', config: { ...config, 'cni.dev/valid-attachments': valid } },
     } as const
@@ -48,10 +49,11 @@ function scene(plugin: Json, victim: Command, follower: Command) {
       ip rule flush protocol 70; ip -6 rule flush protocol 70; ${forwarding(0)}
       echo 0 >/proc/sys/net/ipv4/conf/eth0/src_valid_mark
       ip link set veth1 mtu 1500; ${pod('ip link set eth0 mtu 1500')}`
+    // For a GC one peer has gone and another come.
+    const prepared = { ADD: '', CHECK: shellOf(calls.ADD), GC: `${shellOf(calls.ADD)}; cp ${other} ${tables}` }
     return {
       ...{ host, container, directories: [stateDir], look: LOOK },
-      // For what is not the first call of a node, one peer has gone and another come.
-      prepare: `cp ${tables}.first ${tables}; ${victim === 'ADD' ? bare : `${bare}; ${shellOf(calls.ADD)}; cp ${other} ${tables}`}`,
+      prepare: `cp ${tables}.first ${tables}; ${bare}; ${prepared[victim]}`,
       ...{ victim: calls[victim], next: calls[follower] },
     }
   }
@@ -77,5 +79,31 @@ const sweeps: Sweep[] = (['vxlan', 'host-gw'] as const).flatMap((type) => [
     mayStay: HALF_FILE,
   },
   { claim: `${type}: GC, then ADD`, scene: scene({ type }, 'GC', 'ADD'), atLeast: 80, exact: true },
+  ...([
+    {
+      claim: `${type}: first ADD of a node, then ADD`,
+      scene: scene({ type }, 'ADD', 'ADD'),
+      fault: 'errno',
+      atLeast: 200,
+      exact: true,
+      mayStay: HALF_FILE,
+    },
+    {
+      claim: `${type}: CHECK, then ADD`,
+      scene: scene({ type }, 'CHECK', 'ADD'),
+      fault: 'errno',
+      atLeast: 50,
+      exact: true,
+    },
+    {
+      claim: `${type}: GC, then ADD`,
+      scene: scene({ type }, 'GC', 'ADD'),
+      fault: 'errno',
+      atLeast: 150,
+      exact: true,
+      bestEffort: true,
+      mayStay: HALF_FILE,
+    },
+  ] as const),
 ])
 sweepAll(sweeps)

@@ -1,8 +1,8 @@
 /**
- * A plugin that gets a signal at each of its system calls in turn, and what is there after the call that
- * follows. strace counts each system call by itself (`inject=openat:when=4`), so a first run lists them.
- * One shell runs all rounds: they are many, and each is a handful of processes. Where each would take too
- * long, a sample is tried (`sample`), and all of them with FLATNET_LONG=1.
+ * A plugin to which something happens at each of its system calls in turn, a signal before it or an errno in its place,
+ * and what is there afterwards and after the call that follows. strace counts each system call by itself
+ * (`inject=openat:when=4`), so a first run lists them. One shell runs all rounds: they are many, and each is a handful
+ * of processes. Where each would take too long, a sample is tried (`sample`), and all of them with FLATNET_LONG=1.
  */
 
 import { spawn } from 'node:child_process'
@@ -10,10 +10,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Call, environment } from './cni.js'
+import { errnosOf } from './errnos.js'
 import { LONG } from './long.js'
 import type { Netns, Owner } from './netns.js'
 
-export interface Ordeal {
+/** A signal before each system call, or each errno that it can fail with in its place. */
+export type Fault = 'SIGKILL' | 'SIGTERM' | 'errno'
+
+export interface Experiment {
   readonly host: Netns
   readonly container: Netns
   /** Directories whose files belong to the state. */
@@ -21,13 +25,17 @@ export interface Ordeal {
   /** Shell commands in the host's namespace that lead to the state before the victim, from any other. */
   readonly prepare: string
   readonly victim: Omit<Call, 'host'>
-  readonly signal: 'KILL' | 'TERM'
+  readonly fault: Fault
   /** The call that must put things right; absent where the victim must itself. */
   readonly next?: Omit<Call, 'host'>
-  /** Tries the first, the last, every request to the kernel's netlink and each so-many-th of the rest. Default all. */
+  /** Of signals: tries the first, the last, every request to the kernel's netlink and each so-many-th of the rest. */
   readonly sample?: number
+  /** Of errnos: tries so many, evenly spread. */
+  readonly atMost?: number
   /** Shell commands whose output belongs to the host's state: each line a thing. */
   readonly look?: string
+  /** Includes what the executable does before it reads stdin, which is the same for all. Default false where errnos come. */
+  readonly startUp?: boolean
 }
 
 /** What is there, one line a thing. */
@@ -38,11 +46,15 @@ export interface State {
 }
 
 export interface Round {
-  /** `openat 4`: the fourth. */
+  /** `openat 4`: the fourth; with an errno what came and at which arguments, too. */
   readonly call: string
   /** As a shell sees it: 137 after SIGKILL; NaN where the call did not come. */
   readonly status: number
   readonly stdout: string
+  /** The victim's warnings. */
+  readonly stderr: string
+  /** What the victim left; absent where it was a signal. */
+  readonly left?: State
   /** Status and output of the call that follows; 0 and nothing where there is none. */
   readonly next: { readonly status: number; readonly output: string }
   readonly after: State
@@ -53,21 +65,24 @@ export interface Outcome {
   readonly before: State
   readonly undisturbed: State
   readonly settled: State
-  /** How many system calls there are; a sample has fewer rounds. */
-  readonly calls: number
+  /** How many system calls there are, or failures of them; a sample has fewer rounds. */
+  readonly faults: number
   readonly rounds: readonly Round[]
 }
 
-export async function suffer(t: Owner, ordeal: Ordeal): Promise<Outcome> {
-  const { host, victim, next } = ordeal
-  const directory = mkdtempSync(join(tmpdir(), 'flatnet-ordeal-'))
+/** Longer than any call takes that does not wait in vain, and shorter than what a lock is waited for. */
+const SECONDS = 25
+
+export async function inject(t: Owner, experiment: Experiment): Promise<Outcome> {
+  const { host, victim, next, fault } = experiment
+  const directory = mkdtempSync(join(tmpdir(), 'flatnet-fault-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const trace = join(directory, 'trace')
   const functions = [
-    `prepare() { ${ordeal.prepare}\n}`,
+    `prepare() { ${experiment.prepare}\n}`,
     `victim() { ${shellCall(directory, 'victim', { ...victim, host }, '"$@"')}; }`,
     `follow() { ${next === undefined ? ':' : shellCall(directory, 'follow', { ...next, host })}; }`,
-    `state() { ${snapshot(directory, ordeal)}; }`,
+    `state() { ${snapshot(directory, experiment)}; }`,
   ].join('\n')
 
   const first = await shell(
@@ -80,36 +95,38 @@ export async function suffer(t: Owner, ordeal: Ordeal): Promise<Outcome> {
      follow >&2; echo '#state'; state`,
   )
   const [before, undisturbed, settled] = first.split('#state\n').slice(1).map(parseState) as [State, State, State]
-  const calls = systemCalls(readFileSync(trace, 'utf8')).filter(({ name }) => ordeal.signal === 'KILL' || !isExit(name))
-  const tried = calls.filter(({ isRequest }, at) => {
-    const { sample = 1 } = ordeal
-    return LONG || isRequest || at % sample === 0 || at === calls.length - 1
-  })
-  writeFileSync(join(directory, 'calls'), `${tried.map(({ name, nth }) => `${name} ${nth}`).join('\n')}\n`)
+  const faults = faultsOf(experiment, systemCalls(readFileSync(trace, 'utf8')))
+  const tried = LONG ? faults : sampleOf(faults, experiment)
+  writeFileSync(join(directory, 'faults'), `${tried.map((one) => `${one.name} ${one.nth} ${one.inject}`).join('\n')}\n`)
 
   const output = await shell(
     host,
     `${functions}
-     while read -r name nth <&9; do
+     while read -r name nth what <&9; do
        tries=0
        while :; do
          prepare >&2
-         inject="inject=$name:signal=${ordeal.signal}:when=$nth"
-         victim strace -f -qq -o ${trace} -e trace=$name -e "$inject" >${directory}/stdout
+         victim timeout -k 5 ${SECONDS} strace -I 2 -f -qq -o ${trace} -e trace=$name -e "inject=$name:$what:when=$nth" \
+           >${directory}/stdout 2>${directory}/stderr
          status=$?
          tries=$((tries + 1))
          # One that waited for something has fewer or more calls than the first: it gets another chance.
-         grep -q SIG${ordeal.signal} ${trace} && break
+         grep -q ${fault === 'errno' ? 'INJECTED' : fault} ${trace} && break
          [ $tries = 3 ] && status=missed && break
        done
+       ${fault === 'errno' ? `state >${directory}/left` : `: >${directory}/left`}
        follow >${directory}/output 2>&1
-       echo "#round $name $nth $status $?"; cat ${directory}/stdout
-       echo; echo "#output"; cat ${directory}/output
-       echo; echo "#state"; state
-     done 9<${directory}/calls`,
+       echo "#round $status $?"; cat ${directory}/stdout
+       echo; echo "#stderr"; cat ${directory}/stderr; echo; echo "#output"; cat ${directory}/output
+       echo; echo "#left"; cat ${directory}/left
+       echo "#state"; state
+     done 9<${directory}/faults`,
   )
   const rounds = output.split('#round ').slice(1).map(parseRound)
-  return { before, undisturbed, settled, calls: calls.length, rounds }
+  return {
+    ...{ before, undisturbed, settled, faults: faults.length },
+    rounds: rounds.map((round, at) => ({ call: tried[at]?.label ?? '', ...round })),
+  }
 }
 
 /** `openat`, the fourth. */
@@ -118,6 +135,38 @@ interface SystemCall {
   readonly nth: number
   /** Over netlink. */
   readonly isRequest: boolean
+  /** As strace prints it. */
+  readonly line: string
+}
+
+/** What is to happen at a system call. */
+interface Injection extends SystemCall {
+  /** In strace's words. */
+  readonly inject: string
+  readonly label: string
+}
+
+function faultsOf({ fault, startUp = false }: Experiment, calls: readonly SystemCall[]): Injection[] {
+  if (fault === 'errno') {
+    const asked = calls.findIndex(({ line }) => line.startsWith('read(0,'))
+    // What goes before it is libc's.
+    const begin = calls.findIndex(({ line }) => line.startsWith('sigaltstack('))
+    return calls.slice(startUp ? begin : asked).flatMap((call) => {
+      const when = calls.indexOf(call) < asked ? 'start-up: ' : ''
+      return errnosOf(call.name, call.line).map((errno) => ({
+        ...call,
+        inject: `error=${errno}`,
+        label: `${when}${call.name} ${call.nth}, ${errno}: ${call.line.slice(0, 160)}`,
+      }))
+    })
+  }
+  const seen = fault === 'SIGKILL' ? calls : calls.filter(({ name }) => !isExit(name))
+  return seen.map((call) => ({ ...call, inject: `signal=${fault}`, label: `${call.name} ${call.nth}` }))
+}
+
+function sampleOf(faults: readonly Injection[], { fault, sample = 1, atMost = 8 }: Experiment): Injection[] {
+  if (fault === 'errno') return faults.filter((_, at) => at % Math.ceil(faults.length / atMost) === 0)
+  return faults.filter(({ isRequest }, at) => isRequest || at % sample === 0 || at === faults.length - 1)
 }
 
 /**
@@ -127,12 +176,13 @@ interface SystemCall {
 function systemCalls(trace: string): SystemCall[] {
   const counts = new Map<string, number>()
   const calls: SystemCall[] = []
-  for (const line of trace.split('\n')) {
-    const name = /^(?:\d+ +)?(\w+)\(/.exec(line)?.[1]
+  for (const text of trace.split('\n')) {
+    const line = text.replace(/^\d+ +/, '')
+    const name = /^(\w+)\(/.exec(line)?.[1]
     if (name === undefined || name === 'execve' || line.includes('= ? ERESTART')) continue
     const nth = (counts.get(name) ?? 0) + 1
     counts.set(name, nth)
-    calls.push({ name, nth, isRequest: name.startsWith('send') && line.includes('nlmsg_len') })
+    calls.push({ name, nth, isRequest: name.startsWith('send') && line.includes('nlmsg_len'), line })
   }
   return calls
 }
@@ -150,7 +200,7 @@ function shellCall(directory: string, name: string, call: Call, wrapper = ''): s
   return `${words.join(' ')} ${wrapper} ${CNI_PATH.split(':')[0]}/${call.config.type} <${input}`
 }
 
-function snapshot(directory: string, { container, directories, look = 'true' }: Ordeal): string {
+function snapshot(directory: string, { container, directories, look = 'true' }: Experiment): string {
   const batch = join(directory, 'batch')
   writeFileSync(batch, 'link show\naddr show\nroute show table all\nneigh show\n')
   const seen = directories.join(' ')
@@ -185,15 +235,18 @@ function shell(host: Netns, script: string): Promise<string> {
   })
 }
 
-function parseRound(text: string): Round {
+function parseRound(text: string): Omit<Round, 'call'> {
   const [head = '', rest = ''] = cut(text, '\n')
-  const [name, nth, status, nextStatus] = head.split(' ')
-  const [stdout, after] = cut(rest, '\n#output\n')
-  const [output, state] = cut(after, '\n#state\n')
+  const [status, nextStatus] = head.split(' ')
+  const [stdout, said] = cut(rest, '\n#stderr\n')
+  const [stderr, after] = cut(said, '\n#output\n')
+  const [output, states] = cut(after, '\n#left\n')
+  const [left, state] = cut(states, '#state\n')
   return {
-    call: `${name} ${nth}`,
     status: Number(status),
     stdout: stdout.trim(),
+    stderr: stderr.trim(),
+    ...(left === '' ? {} : { left: parseState(left) }),
     next: { status: Number(nextStatus), output: output.trim() },
     after: parseState(state),
   }
