@@ -4,12 +4,13 @@ import type { AddRequest } from '../../lib/cni/request.js'
 import type { Dns, Result } from '../../lib/cni/result.js'
 import { compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.js'
 import { formatPrefix } from '../../lib/ip/prefix.js'
+import { clearAway } from '../../lib/sys/content.js'
 import { decodeUtf8 } from '../../lib/sys/text.js'
 import { type Allocation, allocate, release } from './allocate.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf, routesOf } from './config.js'
 import { type Found, findLeases } from './find.js'
 import { type RangeSet, rangeOf } from './ranges.js'
-import { currentLife, type Life, removeRecord, writeRecord } from './records.js'
+import { currentLife, type Life, writeRecord } from './records.js'
 import { requestedAddresses } from './requests.js'
 import { parseResolvConf, readResolvConf } from './resolv-conf.js'
 import { closeStore, openStore, type Store } from './store.js'
@@ -70,7 +71,7 @@ function record(
   } catch (error) {
     store.complete = false
     release(store, fresh)
-    if (found.exact.length === 0) removeRecord(recordPath)
+    if (found.exact.length === 0) clearAway(recordPath)
     throw error
   }
 }

@@ -8,7 +8,7 @@ import type { TableName } from '../netlink/nftables/message.js'
 import { OwnedTableError } from '../netlink/nftables/nftables.js'
 import { NETLINK_NETFILTER } from '../netlink/socket.js'
 import { isErrno } from '../sys/errno.js'
-import { readDirectory, readLink, readKernelText } from '../sys/file.js'
+import { readDirectory, readKernelText, readLink } from '../sys/file.js'
 
 /** How the names of all tables of ours begin. */
 const OUR_TABLES = 'flatnet-'

@@ -1,8 +1,8 @@
 /** Leases of other networks in the store that host-local keeps for all networks of a node. */
 
 import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
-import { isErrno } from '../../lib/sys/errno.js'
 import { readText } from '../../lib/sys/content.js'
+import { isErrno } from '../../lib/sys/errno.js'
 import { readDirectory, stat } from '../../lib/sys/file.js'
 
 export interface OtherLease {
