@@ -6,7 +6,7 @@
 
 import { CniError, ErrorCode, isCniError, messageOf, toCniError } from '../cni/error.js'
 import { type Netlink, openNetlink } from '../netlink/netlink.js'
-import { isErrno } from '../sys/errno.js'
+import { isErrno, SysError } from '../sys/errno.js'
 import { close, filesystemMagic, open, stat } from '../sys/file.js'
 import { warn } from '../sys/log.js'
 import { enterNetworkNamespace } from '../sys/namespace.js'

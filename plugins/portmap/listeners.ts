@@ -7,7 +7,7 @@ import { messageOf } from '../../lib/cni/error.js'
 import type { Family, IpAddress } from '../../lib/ip/address.js'
 import { SocketDiag } from '../../lib/netlink/socket-diag.js'
 import { type Exposed, type PortMapping, PROTOCOLS } from '../../lib/ruleset/host-ports-table.js'
-import { readDirectory, readLink, readText } from '../../lib/sys/file.js'
+import { readDirectory, readKernelText, readLink } from '../../lib/sys/file.js'
 import { warn } from '../../lib/sys/log.js'
 
 /** A question takes some 5 microseconds, and nobody who maps thousands of ports reads thousands of warnings. */
@@ -60,7 +60,7 @@ function processOf(inode: number): string {
   const link = `socket:[${inode}]`
   for (const { name } of readDirectory('/proc')) {
     if (!(Number(name) > 0) || !hasDescriptor(name, link)) continue
-    const command = (readText(`/proc/${name}/comm`) ?? '').trim()
+    const command = (readKernelText(`/proc/${name}/comm`) ?? '').trim()
     return `process ${name}${command === '' ? '' : ` (${command})`}`
   }
   return 'a process'
