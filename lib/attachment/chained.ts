@@ -10,6 +10,7 @@ import type { AddRequest, CheckRequest, DelRequest, GcRequest, StatusRequest } f
 import type { Result } from '../cni/result.js'
 import type { Schema } from '../cni/schema.js'
 import { attachmentKey } from '../store/key.js'
+import type { Shape } from '../store/shape.js'
 import { collectRecords, keysOf, recordedKeys } from './collect.js'
 import { collectFailures, type Failures } from './failures.js'
 import { requirePrevious } from './previous.js'
@@ -64,6 +65,8 @@ export interface ChainedPlugin<C extends NetworkConfig, Settings, Wanted, Record
     previous: Result,
   ): Wanted | undefined
   record(wanted: Wanted): Recorded
+  /** What a record looks like; one that does not counts as absent. */
+  readonly shape: Shape
   /** Makes it. What it has made is undone where it throws. Returns the result where that is not the previous one. */
   apply(tools: Tools, at: Attachment, wanted: Wanted, progress: Progress<Recorded>): Result | undefined
   /** For DEL and GC: removes what `apply` made, whole or in part; what is absent already is no error. */
@@ -118,7 +121,7 @@ function add<C extends NetworkConfig, S, W, R, T>(
     let recorded = plugin.record(wanted)
     const undo = (what: R) => (plugin.undo ?? plugin.withdraw)(tools, at, what)
     return transaction<R, Result>(
-      { ...at, plugin: plugin.name },
+      { ...at, plugin: plugin.name, shape: plugin.shape },
       {
         planned: recorded,
         settle: (earlier) => undo(earlier.content),
@@ -140,7 +143,7 @@ function add<C extends NetworkConfig, S, W, R, T>(
 
 function del<C extends NetworkConfig, S, W, R, T>(plugin: ChainedPlugin<C, S, W, R, T>, request: DelRequest<C>): void {
   const at = attachmentOf(request)
-  removeAttachment<R>({ ...at, plugin: plugin.name }, (recorded) => {
+  removeAttachment<R>({ ...at, plugin: plugin.name, shape: plugin.shape }, (recorded) => {
     if (recorded === undefined) plugin.withdrawUnrecorded(request, at)
     else plugin.usingIfAny((tools) => plugin.withdraw(tools, at, recorded))
   })
@@ -170,7 +173,12 @@ function check<C extends NetworkConfig, S, W, R, T>(
 function gc<C extends NetworkConfig, S, W, R, T>(plugin: ChainedPlugin<C, S, W, R, T>, request: GcRequest<C>): void {
   const { config, network, valid } = request
   if (valid === undefined) return
-  const place = { stateDir: stateDirOf(config as Partial<NetworkConfig>), plugin: plugin.name, network }
+  const place = {
+    stateDir: stateDirOf(config as Partial<NetworkConfig>),
+    plugin: plugin.name,
+    network,
+    shape: plugin.shape,
+  }
   const keep = keysOf(network, valid)
   const failures = collectFailures()
   plugin.usingIfAny((tools) => {

@@ -48,24 +48,14 @@ export function hostInterfaces({ interfaces = [] }: Result): Interface[] {
   return interfaces.filter(({ sandbox = '' }) => sandbox === '')
 }
 
-/** What the result has of the container's links on the host. */
-export interface HostSide {
-  /** The container's other end. */
-  readonly end?: Link
-  /** Where the host is the gateway, if that is a link of its own: `bridge` makes one for a VLAN. */
-  readonly gateway?: Link
-}
-
-/** As far as the result tells. A veth pair that has both ends on this host leads to no container. */
-export function hostSide(host: Netlink, previous: Result): HostSide {
-  let gateway: Link | undefined
-  for (const { name } of hostInterfaces(previous).reverse()) {
-    const link = host.links.find(name)
-    if (link?.kind !== 'veth') continue
-    if (link.peerNamespaceId !== undefined) return { end: link, ...(gateway && { gateway }) }
-    gateway ??= link
-  }
-  return gateway === undefined ? {} : { gateway }
+/**
+ * Where the host is the container's gateway, if that is a link of its own: for a VLAN `bridge` makes a veth pair that has
+ * both ends on this host.
+ */
+export function vlanGateway(host: Netlink, previous: Result): Link | undefined {
+  return hostInterfaces(previous)
+    .map(({ name }) => host.links.find(name))
+    .find((link) => link?.kind === 'veth' && link.peerNamespaceId === undefined)
 }
 
 /**

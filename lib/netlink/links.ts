@@ -38,9 +38,10 @@ export class Links {
     return this.socket.get(getLink(which), this.read)
   }
 
-  /** By name or index; undefined where there is none. */
-  find(which: string | number): Link | undefined {
-    return this.ask(which, this.read)
+  /** By name or index, in this namespace or in one by its number here; undefined where there is none. */
+  find(which: string | number, namespaceId?: number): Link | undefined {
+    // Indexes of another namespace are others' names here.
+    return this.ask(which, namespaceId === undefined ? this.read : readLink, namespaceId)
   }
 
   /** Of a link by its index, without all that else is to be known of it. Throws NetlinkError ENODEV where there is none. */
@@ -53,9 +54,9 @@ export class Links {
     return this.ask(which, readRouteLocalnet) ?? false
   }
 
-  private ask<T>(which: string | number, read: (message: Message) => T): T | undefined {
+  private ask<T>(which: string | number, read: (message: Message) => T, namespaceId?: number): T | undefined {
     try {
-      return this.socket.get(getLink(which), read)
+      return this.socket.get(getLink(which, namespaceId), read)
     } catch (error) {
       if (isErrno(error, 'ENODEV')) return undefined
       throw error

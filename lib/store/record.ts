@@ -28,6 +28,7 @@ import { processId } from '../sys/process.js'
 import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
 import { beginFile, directoryOf, discardFile, makeRoom, nameFile, withDirectory } from './atomic.js'
 import { attachmentKey } from './key.js'
+import { hasShape, type Shape } from './shape.js'
 
 export { attachmentKey }
 
@@ -36,6 +37,8 @@ export interface RecordsPlace {
   readonly stateDir: string
   readonly plugin: string
   readonly network: string
+  /** What `content` must look like; another record counts as one that cannot be read. */
+  readonly shape?: Shape
 }
 
 export interface RecordPlace extends RecordsPlace {
@@ -73,11 +76,13 @@ export interface Claim<T> {
 
 /** Milliseconds to wait for another call on the same attachment. */
 const PATIENCE = 40_000
-const LIMIT = 1 << 20
+/** As much as stdin may have. */
+const LIMIT = 16 << 20
 
 /**
  * For ADD: creates the record, complete and locked, in state `adding`; or claims the one that is there,
- * content untouched. Throws code 11 when another call keeps the attachment for 40 s.
+ * content untouched. Throws code 11 when another call keeps the attachment for 40 s, code 7 for a record that would be
+ * too large to be read.
  */
 export function claimOrCreate<T>(place: RecordPlace, initial: T): Claim<T> {
   const path = pathOf(place)
@@ -87,7 +92,7 @@ export function claimOrCreate<T>(place: RecordPlace, initial: T): Claim<T> {
       lockRange(draft.fd, 0)
       const bytes = render(place, 'adding', initial)
       writeAll(draft.fd, bytes, path)
-      if (nameFile(draft, path)) return claimed(place, path, draft.fd, bytes.length, undefined)
+      if (nameFile(draft, path)) return claimed<T>(place, path, draft.fd, bytes.length, undefined)
     } catch (error) {
       discardFile(draft)
       throw error
@@ -123,7 +128,7 @@ function claimExisting<T>(place: RecordPlace): Claim<T> | 'absent' | 'odd' {
       if (found?.links !== 0) {
         requireFile(found, path)
         const bytes = found.size > LIMIT ? emptied(fd, path) : contentOf(fd, path, LIMIT)
-        return claimed(place, path, fd, bytes.length, parse<T>(bytes))
+        return claimed(place, path, fd, bytes.length, parse<T>(bytes, place.shape))
       }
     } catch (error) {
       close(fd)
@@ -159,14 +164,14 @@ export interface ListedRecord<T> {
 }
 
 /** Every record of a plugin in a network, for GC; unlocked, so claim one before acting on it. */
-export function listRecords<T>({ stateDir, plugin, network }: RecordsPlace): ListedRecord<T>[] {
+export function listRecords<T>({ stateDir, plugin, network, shape }: RecordsPlace): ListedRecord<T>[] {
   const directory = `${stateDir}/${network}/${plugin}`
   const listed: ListedRecord<T>[] = []
   for (const { name, kind } of entriesOf(directory)) {
     if (name.startsWith('.') || !name.endsWith('.json') || kind === 'directory') continue
     const path = `${directory}/${name}`
     const content = readContent(path, LIMIT)
-    const record = content === undefined ? undefined : parse<T>(content)
+    const record = content === undefined ? undefined : parse<T>(content, shape)
     listed.push({
       path,
       key: name.slice(0, -5),
@@ -189,17 +194,22 @@ export interface ReadyRecord<T> {
 }
 
 /** The attachments of all networks that are there whole, since this boot, and are not being removed. Unlocked. */
-export function listReady<T>(stateDir: string, plugin: string): ReadyRecord<T>[] {
-  return listLegible<T>(stateDir, plugin).filter(({ state }) => state === 'ready')
+export function listReady<T>(stateDir: string, plugin: string, shape: Shape): ReadyRecord<T>[] {
+  return listLegible<T>(stateDir, plugin, shape).filter(({ state }) => state === 'ready')
 }
 
 /** The attachments of all networks since this boot, also those that are being made or removed. Unlocked. */
-export function listLegible<T>(stateDir: string, plugin: string): (ReadyRecord<T> & { readonly state: RecordState })[] {
+export function listLegible<T>(
+  stateDir: string,
+  plugin: string,
+  shape: Shape,
+): (ReadyRecord<T> & { readonly state: RecordState })[] {
   return networksIn(stateDir).flatMap((network) =>
-    listRecords<T>({ stateDir, plugin, network }).flatMap(({ key, containerId, ifName, content, sameBoot, state }) =>
-      content === undefined || !sameBoot || state === 'damaged'
-        ? []
-        : [{ network, key, containerId, ifName, content, state }],
+    listRecords<T>({ stateDir, plugin, network, shape }).flatMap(
+      ({ key, containerId, ifName, content, sameBoot, state }) =>
+        content === undefined || !sameBoot || state === 'damaged'
+          ? []
+          : [{ network, key, containerId, ifName, content, state }],
     ),
   )
 }
@@ -262,9 +272,18 @@ function render<T>(place: RecordPlace, state: RecordState, content: T, size = 0)
   const record = { version: 1, state, network, containerId, ifName, boot: bootId(), pid: processId(), content }
   const text = encodeUtf8(JSON.stringify(record))
   const bytes = new Uint8Array(Math.max(text.length + (state === 'removing' ? 0 : SPARE) + 1, size)).fill(32)
+  if (bytes.length > LIMIT) throw tooLarge(place, bytes.length)
   bytes.set(text)
   bytes[bytes.length - 1] = 10
   return bytes
+}
+
+function tooLarge({ plugin, containerId, ifName }: RecordPlace, size: number): CniError {
+  return new CniError(
+    ErrorCode.InvalidConfig,
+    `the record of ${containerId}/${ifName} would have ${size} bytes, more than ${LIMIT}, which is the limit`,
+    `give ${plugin} a shorter configuration for this container: fewer entries in its lists`,
+  )
 }
 
 interface Parsed<T> extends Earlier<T> {
@@ -274,7 +293,7 @@ interface Parsed<T> extends Earlier<T> {
 }
 
 /** Undefined for what no call of ours completed: 0 bytes, torn, another version. */
-function parse<T>(bytes: Uint8Array): Parsed<T> | undefined {
+function parse<T>(bytes: Uint8Array, shape?: Shape): Parsed<T> | undefined {
   let value: unknown
   try {
     value = JSON.parse(decodeUtf8(bytes) ?? '')
@@ -284,6 +303,7 @@ function parse<T>(bytes: Uint8Array): Parsed<T> | undefined {
   const { version, state, containerId, ifName, boot, pid, content } = (value ?? {}) as Record<string, unknown>
   if (version !== 1 || !STATES.includes(state as RecordState)) return undefined
   if (typeof containerId !== 'string' || typeof ifName !== 'string' || content === undefined) return undefined
+  if (shape !== undefined && !hasShape(content, shape)) return undefined
   const sameBoot = boot === bootId()
   return {
     state: state as RecordState,

@@ -163,7 +163,6 @@ t.test('what is wrong is refused before anything is done, and zero is no limit',
     { egressRate: 1.5 },
     { egressRate: '1M' },
     { egressRate: 8e6, egressBurst: 34359738360 },
-    { ingressRate: 8e6, prevResult: { ...prevResult, interfaces: [prevResult.interfaces[2]], ips: [] } },
     { ingressRate: 8e6, prevResult: undefined },
     { prevResult: undefined },
   ]
@@ -187,6 +186,68 @@ t.test('what is wrong is refused before anything is done, and zero is no limit',
     qdiscs(host).filter(({ kind }) => kind !== 'noqueue'),
     [],
   )
+})
+
+t.test('the limit is on the other end of CNI_IFNAME, whatever prevResult lists', { skip }, async (t) => {
+  const { host, pod, list } = node(t)
+  const { netns, attachment } = pod('a')
+  const other = pod('b').attachment.add()
+  const prevResult = attachment.add()
+  const [bridge, veth, inside] = prevResult.interfaces
+  const config = { cniVersion: '1.1.0', name: 'net', type: 'bandwidth', stateDir: list.stateDir, ingressRate: 8e6 }
+  const limited = () => qdiscs(host).flatMap(({ kind, dev }) => (kind === 'tbf' ? [dev] : []))
+  for (const [what, interfaces] of [
+    ['none', undefined],
+    ['only the container', [inside]],
+    ['only the bridge', [bridge]],
+    ["another container's", [bridge, other.interfaces[1], inside]],
+    ['both', [bridge, other.interfaces[1], veth, inside]],
+  ] as const) {
+    const request = { host, netns, config: { ...config, prevResult: { ...prevResult, interfaces, ips: [] } } }
+    t.equal(call({ command: 'ADD', ...request }).status, 0, what)
+    t.same(limited(), [veth.name], `${what}: ADD`)
+    t.equal(call({ command: 'CHECK', ...request }).status, 0, `${what}: CHECK of the same`)
+    t.equal(call({ command: 'DEL', ...request }).status, 0)
+    host.run('tc', 'qdisc', 'del', 'dev', veth.name, 'root')
+  }
+})
+
+t.test('a container link without an end on the host is refused, and named', { skip }, async (t) => {
+  const { host, pod, list } = node(t)
+  const { netns, attachment } = pod('a')
+  const prevResult = attachment.add()
+  host.batch(`link add mv0 link up0 netns ${netns.path.split('/').pop()} type macvlan mode bridge`)
+  netns.batch('link add far0 type veth peer name far1')
+  const config = { cniVersion: '1.1.0', name: 'net', type: 'bandwidth', stateDir: list.stateDir, ingressRate: 8e6 }
+  for (const [ifName, reason] of [
+    ['mv0', /kind macvlan/],
+    ['far0', /other end .* is not on this host/],
+    ['none0', /no link of this host leads/],
+  ] as const) {
+    const answer = call({ command: 'ADD', host, netns, ifName, config: { ...config, prevResult } })
+    t.match(answer.json, { code: 7, msg: reason }, ifName)
+  }
+  t.same(
+    qdiscs(host).filter(({ kind }) => kind !== 'noqueue'),
+    [],
+    'nobody is limited',
+  )
+})
+
+t.test('a rate that lets nothing pass is said by ADD and STATUS, and CHECK fails', { skip }, async (t) => {
+  const { host, pod, list } = node(t)
+  const { netns, attachment } = pod('a')
+  const prevResult = attachment.add()
+  const config = { cniVersion: '1.1.0', name: 'net', type: 'bandwidth', stateDir: list.stateDir }
+  const request = { host, netns, config: { ...config, prevResult, ingressRate: 992, egressRate: 1000 } }
+  const added = call({ command: 'ADD', ...request })
+  t.equal(added.status, 0)
+  t.match(added.stderr, /ingressRate is about 992 bit\/s.*write 1000000 for 1 Mbit\/s/)
+  t.notMatch(added.stderr, /egressRate/, '1 kbit/s is enough')
+  t.match(call({ command: 'CHECK', ...request }).json, { code: 100, details: /ingressRate is about 992/ })
+  const status = call({ command: 'STATUS', ...request })
+  t.equal(status.status, 0, status.stdout)
+  t.match(status.stderr, /ingressRate is about 992/)
 })
 
 t.test('two interfaces of a container have an ifb each, and GC removes those of none', { skip }, async (t) => {

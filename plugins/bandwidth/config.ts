@@ -57,6 +57,22 @@ function limitOf(direction: string, rate = 0, burst = 0): Limit | undefined {
   return { rate: Math.floor(rate / 8), ...(given ? { burst: Math.floor(burst / 8) } : {}) }
 }
 
+/** Bytes a second: what Kubernetes refuses is below that, too. */
+const LEAST_USEFUL_RATE = 125
+const FRAME = 1500
+
+/** Limits that let practically nothing pass, in words: somebody meant another unit. */
+export function uselessLimits(shaping: Shaping): string[] {
+  return (['ingress', 'egress'] as const).flatMap((direction) => {
+    const rate = shaping[direction]?.rate
+    if (rate === undefined || rate >= LEAST_USEFUL_RATE) return []
+    const seconds = Math.round(FRAME / rate)
+    return [
+      `${direction}Rate is about ${rate * 8} bit/s, so a frame of ${FRAME} bytes takes ${seconds} s and the container is practically cut off; rates are in bit/s: write 1000000 for 1 Mbit/s`,
+    ]
+  })
+}
+
 const DEFAULT_BURST_SECONDS = 0.01
 const LEAST_DEFAULT_BURST = 65536
 /** How long a packet waits at most before it is dropped, as in the reference. */

@@ -4,12 +4,14 @@ import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { getQdisc, readQdisc } from '../../lib/netlink/tc/qdisc.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { bucketFor, type Limit } from './config.js'
+import { bucketFor, type Limit, uselessLimits } from './config.js'
 import { ifbName } from './ifb.js'
 import type { Wanted } from './wanted.js'
 
-export function differences(host: Netlink, key: string, { veth, shaping: { ingress, egress } }: Wanted): string[] {
+export function differences(host: Netlink, key: string, { veth, shaping }: Wanted): string[] {
+  const { ingress, egress } = shaping
   return [
+    ...uselessLimits(shaping),
     ...(ingress === undefined ? [] : compare(host, veth, ingress, veth.mtu)),
     ...(egress === undefined ? [] : compareEgress(host, key, veth, egress)),
   ]

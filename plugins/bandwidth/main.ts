@@ -6,11 +6,12 @@
 import { type Attachment, defineChained } from '../../lib/attachment/chained.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { openHost } from '../../lib/netns/namespace.js'
+import { warn } from '../../lib/sys/log.js'
 import { schema } from './config.generated.js'
-import { type BandwidthConfig, type Shaping, shapingOf } from './config.js'
+import { type BandwidthConfig, type Shaping, shapingOf, uselessLimits } from './config.js'
 import { differences } from './differences.js'
 import { removeIfb, removeReferenceIfb, staleIfbs } from './ifb.js'
-import type { Limited } from './record.js'
+import { type Limited, SHAPE } from './record.js'
 import { shape, unshape } from './shape.js'
 import { type Wanted, wantedLimits } from './wanted.js'
 
@@ -29,6 +30,7 @@ export const { main } = defineChained<BandwidthConfig, Shaping, Wanted, Limited,
     ingress: ingress !== undefined,
     egress: egress !== undefined,
   }),
+  shape: SHAPE,
   apply: (host, _at, wanted) => shape(host, wanted),
   undo: (host, { key }, recorded) => unshape(host, key, recorded),
   withdraw,
@@ -38,7 +40,7 @@ export const { main } = defineChained<BandwidthConfig, Shaping, Wanted, Limited,
   differences: (host, { key }, wanted) => differences(host, key, wanted),
   subject: ({ ifName }) => ({ what: `limits of ${ifName} are` }),
   status: ({ config }) => {
-    shapingOf(config)
+    for (const useless of uselessLimits(shapingOf(config))) warn(useless)
   },
 })
 

@@ -1,5 +1,7 @@
 /** The record of an attachment: which limits it has, and where. */
 
+import type { Shape } from '../../lib/store/shape.js'
+
 export interface Limited {
   /** The host's end of the container's link. */
   readonly link: string
@@ -7,3 +9,5 @@ export interface Limited {
   readonly ingress: boolean
   readonly egress: boolean
 }
+
+export const SHAPE: Shape = { link: 'string', ingress: 'boolean', egress: 'boolean' }

@@ -6,16 +6,16 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import { addIngress, deleteQdisc, setTokenBucket } from '../../lib/netlink/tc/qdisc.js'
 import { redirectArriving } from '../../lib/netlink/tc/redirect.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { bucketFor } from './config.js'
+import { warn } from '../../lib/sys/log.js'
+import { bucketFor, uselessLimits } from './config.js'
 import { ensureIfb, removeIfb } from './ifb.js'
 import type { Limited } from './record.js'
 import type { Wanted } from './wanted.js'
 
 /** Returns the previous result with the ifb, where there is one. */
-export function shape(
-  host: Netlink,
-  { veth, owner, previous, shaping: { ingress, egress } }: Wanted,
-): Result | undefined {
+export function shape(host: Netlink, { veth, owner, previous, shaping }: Wanted): Result | undefined {
+  const { ingress, egress } = shaping
+  for (const useless of uselessLimits(shaping)) warn(useless)
   if (ingress !== undefined) host.socket.request(setTokenBucket(veth.index, bucketFor(ingress, veth.mtu)))
   if (egress === undefined) return undefined
   const ifb = ensureIfb(host, owner, veth.mtu)

@@ -7,7 +7,7 @@ import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Owner } from '../../lib/ruleset/owner.js'
 import type { BandwidthConfig, Shaping } from './config.js'
-import { hostEnd } from './host-end.js'
+import { requireHostEnd } from './host-end.js'
 
 export interface Wanted {
   readonly owner: Owner
@@ -29,7 +29,7 @@ export function wantedLimits(
   shaping: Shaping,
   previous: Result,
 ): Wanted {
-  const veth = hostEnd(host, previous, netns, ifName)
+  const veth = requireHostEnd(host, netns, ifName)
   const pod = podName(args)
   const owner = { network, containerId, ifName, link: veth.name, ...(pod === '' ? {} : { pod }) }
   return { owner, veth, shaping, previous }

@@ -1,7 +1,8 @@
 /** The record of an attachment: what the host side is, so that it can be undone without anything else. */
 
 import type { Request } from '../../lib/cni/request.js'
-import type { RecordPlace } from '../../lib/store/record.js'
+import type { RecordPlace, RecordsPlace } from '../../lib/store/record.js'
+import type { Shape } from '../../lib/store/shape.js'
 import { stateDirOf } from './config.js'
 import type { RecordedRules } from './ruleset.js'
 
@@ -22,9 +23,29 @@ export interface Attached {
 
 export const PLUGIN = 'bridge'
 
+export const SHAPE: Shape = {
+  hostLink: 'string',
+  gatewayLink: 'string',
+  addresses: ['string'],
+  'mac?': 'string',
+  ipam: 'string',
+  'rules?': {
+    'masquerade?': { exclude: ['string'], fullyRandom: 'boolean', to: ['string'] },
+    'mac?': 'string',
+    'pod?': 'string',
+  },
+}
+
+/** Where the records of a network are. */
+export function placesOf({ config, network }: Whose): RecordsPlace {
+  return { stateDir: stateDirOf(config), plugin: PLUGIN, network, shape: SHAPE }
+}
+
+type Whose = Pick<Request<{ readonly stateDir?: string }>, 'config' | 'network'>
+
 export function placeOf(
-  { config, network }: Pick<Request<{ readonly stateDir?: string }>, 'config' | 'network'>,
+  { config, network }: Whose,
   { containerId, ifName }: { readonly containerId: string; readonly ifName: string },
 ): RecordPlace {
-  return { stateDir: stateDirOf(config), plugin: PLUGIN, network, containerId, ifName }
+  return { ...placesOf({ config, network }), containerId, ifName }
 }

@@ -12,8 +12,8 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import { openHost } from '../../lib/netns/namespace.js'
 import { attachmentKey, listRecords, type RecordsPlace } from '../../lib/store/record.js'
 import { encodeUtf8 } from '../../lib/sys/text.js'
-import { type Attached, PLUGIN } from './attached.js'
-import { type BridgeConfig, stateDirOf } from './config.js'
+import { type Attached, placesOf } from './attached.js'
+import type { BridgeConfig } from './config.js'
 import { detach, remove } from './detach.js'
 import { readAlias } from './identity.js'
 import { collectRules, removeRules } from './ruleset.js'
@@ -25,7 +25,7 @@ export function gc(request: GcRequest<BridgeConfig>): void {
   if (valid !== undefined) {
     const keep = keysOf(network, valid)
     const host = openHost()
-    const place = { stateDir: stateDirOf(config), plugin: PLUGIN, network }
+    const place = placesOf(request)
     collectRecords<Attached>(place, keep, failures, ({ key, containerId, ifName }, attached) => {
       detach(host, key, attached)
       if (attached !== undefined) removeRules({ network, containerId, ifName }, attached)

@@ -14,7 +14,7 @@ import { removeReferenceMacs, removeReferenceMasquerade } from '../../lib/rulese
 import { requireTables, withRuleset, withRulesetIfAny } from '../../lib/ruleset/settle.js'
 import { attachmentKey, listReady } from '../../lib/store/record.js'
 import { sha512Hex } from '../../lib/sys/text.js'
-import { type Attached, PLUGIN } from './attached.js'
+import { type Attached, PLUGIN, SHAPE } from './attached.js'
 import type { BridgeConfig, Settings } from './config.js'
 
 /** In a record: what JSON has words for. */
@@ -108,7 +108,7 @@ function gone<T extends { readonly owner: Owner }>(stateDir: string, restored: r
 }
 
 function others(stateDir: string): (ReturnType<typeof partsOf> & { readonly key: string })[] {
-  return listReady<Attached>(stateDir, PLUGIN).map(({ key, content, ...whose }) => ({
+  return listReady<Attached>(stateDir, PLUGIN, SHAPE).map(({ key, content, ...whose }) => ({
     key,
     ...partsOf(whose, content),
   }))
@@ -123,13 +123,10 @@ export function removeRules(whose: Whose, attached: Attached): void {
   withRuleset((nft) => {
     if (mac !== undefined) unguardMac(nft, key, mac)
     // Before the record has addresses nothing is masqueraded.
-    if (masq !== undefined && addresses.length > 0) {
-      unmasquerade(
-        nft,
-        key,
-        masq.addresses.map(({ address }) => address),
-      )
-    }
+    if (masq === undefined || addresses.length === 0) return
+    // Without all of them, as in a record that is not of our writing, the table is searched.
+    const isLegible = masq.addresses.length === addresses.length
+    unmasquerade(nft, key, isLegible ? masq.addresses.map(({ address }) => address) : undefined)
   })
 }
 

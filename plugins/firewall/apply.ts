@@ -11,7 +11,7 @@ import { ownerKey } from '../../lib/ruleset/owner.js'
 import { listReady } from '../../lib/store/record.js'
 import { warn } from '../../lib/sys/log.js'
 import { addSource, FIREWALLD_TABLE } from './firewalld.js'
-import { type Admitted, addressesOf, PLUGIN } from './record.js'
+import { type Admitted, addressesOf, PLUGIN, SHAPE } from './record.js'
 import type { Wanted } from './wanted.js'
 
 export function apply(
@@ -40,7 +40,7 @@ export function apply(
 
 /** Attachments under a policy, from the records of this boot. */
 function others(stateDir: string): Policed[] {
-  return listReady<Admitted>(stateDir, PLUGIN).flatMap(({ network, containerId, ifName, content }) => {
+  return listReady<Admitted>(stateDir, PLUGIN, SHAPE).flatMap(({ network, containerId, ifName, content }) => {
     const { bridge, policy, link } = content
     if (policy === undefined || bridge === undefined) return []
     const owner = { network, containerId, ifName, ...(link === undefined ? {} : { link }) }

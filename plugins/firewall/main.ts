@@ -12,7 +12,7 @@ import { apply } from './apply.js'
 import { schema } from './config.generated.js'
 import { type FirewallConfig, type Settings, settingsOf } from './config.js'
 import { differences } from './differences.js'
-import { type Admitted, PLUGIN } from './record.js'
+import { type Admitted, PLUGIN, SHAPE } from './record.js'
 import { type Wanted, wantedAdmission } from './wanted.js'
 import { withdraw, withdrawKey, withdrawUnrecorded } from './withdraw.js'
 
@@ -24,6 +24,7 @@ export const { main } = defineChained<FirewallConfig, Settings, Wanted, Admitted
   usingIfAny: withRulesetIfAny,
   wanted: (_nft, request, settings, previous) => wantedAdmission(request, settings, previous),
   record: ({ planned }) => planned,
+  shape: SHAPE,
   apply,
   withdraw,
   withdrawKey,

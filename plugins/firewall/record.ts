@@ -3,6 +3,7 @@
 import { type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import type { Placed } from '../../lib/ruleset/admission.js'
 import type { Policy } from '../../lib/ruleset/ingress-policy.js'
+import type { Shape } from '../../lib/store/shape.js'
 
 export const PLUGIN = 'firewall'
 
@@ -16,6 +17,16 @@ export interface Admitted {
   readonly policy?: Policy
   readonly pod?: string
   readonly link?: string
+}
+
+export const SHAPE: Shape = {
+  addresses: ['string'],
+  'placed?': [{ family: 'string', table: 'string', chain: 'string', handle: 'number' }],
+  'zone?': 'string',
+  'bridge?': 'string',
+  'policy?': 'string',
+  'pod?': 'string',
+  'link?': 'string',
 }
 
 export function addressesOf({ addresses }: Admitted): IpAddress[] {

@@ -1,6 +1,7 @@
 /** What the configuration and the previous result come to. */
 
-import { everyAddress, type HostSide, hostInterfaces, hostSide } from '../../lib/attachment/previous.js'
+import { findEnds } from '../../lib/attachment/host-end.js'
+import { everyAddress, hostInterfaces, vlanGateway } from '../../lib/attachment/previous.js'
 import { podName } from '../../lib/cni/args.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { AddRequest } from '../../lib/cni/request.js'
@@ -29,15 +30,15 @@ export function wantedAdmission(
     network,
     containerId,
     ifName,
+    netns,
     args,
-  }: Pick<AddRequest<FirewallConfig>, 'network' | 'containerId' | 'ifName' | 'args'>,
+  }: Pick<AddRequest<FirewallConfig>, 'network' | 'containerId' | 'ifName' | 'netns' | 'args'>,
   { backend, zone, policy, adminChain }: Settings,
   previous: Result,
 ): Wanted {
   const addresses = everyAddress(previous)
   const host = openHost()
-  const side = hostSide(host, previous)
-  const { end } = side
+  const { outside: end } = findEnds(host, netns, ifName)
   const pod = podName(args)
   const extras = { ...(pod === '' ? {} : { pod }), ...(end === undefined ? {} : { link: end.name }) }
   const byFirewalld = backend === 'firewalld' || (backend === 'auto' && isRunning())
@@ -50,7 +51,7 @@ export function wantedAdmission(
     planned: {
       addresses: addresses.map(formatAddress),
       ...(byFirewalld ? { zone } : {}),
-      ...(policy === undefined ? {} : { bridge: policedLink(previous, side, ifName), policy }),
+      ...(policy === undefined ? {} : { bridge: policedLink(host, previous, ifName), policy }),
       ...extras,
     },
   }
@@ -60,7 +61,8 @@ export function wantedAdmission(
  * The interface of the host that routed packets of the container pass: the first of the result, as the reference has it,
  * or the gateway of its VLAN.
  */
-function policedLink(previous: Result, { gateway }: HostSide, ifName: string): string {
+function policedLink(host: Netlink, previous: Result, ifName: string): string {
+  const gateway = vlanGateway(host, previous)
   if (gateway !== undefined) return gateway.name
   // Some plugins leave out the sandbox of the container's interface.
   const [first] = hostInterfaces(previous).filter(({ name }) => name !== ifName)

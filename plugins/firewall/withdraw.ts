@@ -12,10 +12,14 @@ import { withRulesetIfAny } from '../../lib/ruleset/settle.js'
 import { listReady } from '../../lib/store/record.js'
 import { backendOf, type FirewallConfig, zoneOf } from './config.js'
 import { addSource, isRunning, removeSource } from './firewalld.js'
-import { type Admitted, addressesOf, PLUGIN } from './record.js'
+import { type Admitted, addressesOf, PLUGIN, SHAPE } from './record.js'
 
 export function withdraw(nft: Nftables, { key, stateDir }: Attachment, admitted: Admitted): void {
   const addresses = addressesOf(admitted)
+  if (addresses.length < admitted.addresses.length) {
+    withdrawKey(nft, key) // the record is not of our writing
+    return
+  }
   const { zone, placed, policy } = admitted
   if (zone !== undefined) dismissSources(zone, addresses, key, stateDir)
   dismiss(nft, key, placed)
@@ -61,6 +65,8 @@ export function dismissSources(zone: string, addresses: readonly IpAddress[], ke
 }
 
 function sourcesOfOthers(zone: string, key: string, stateDir: string): Set<string> {
-  const others = listReady<Admitted>(stateDir, PLUGIN).filter((one) => one.key !== key && one.content.zone === zone)
+  const others = listReady<Admitted>(stateDir, PLUGIN, SHAPE).filter(
+    (one) => one.key !== key && one.content.zone === zone,
+  )
   return new Set(others.flatMap(({ content }) => content.addresses))
 }

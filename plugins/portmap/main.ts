@@ -9,7 +9,7 @@ import { apply } from './apply.js'
 import { schema } from './config.generated.js'
 import { type PortmapConfig, type Settings, settings } from './config.js'
 import { differences } from './differences.js'
-import { PLUGIN, type Recorded, recordOf, restore } from './record.js'
+import { PLUGIN, type Recorded, recordOf, SHAPE } from './record.js'
 import { status } from './status.js'
 import { type Tools, using, usingIfAny } from './tools.js'
 import { type Wanted, wantedPorts } from './wanted.js'
@@ -23,8 +23,9 @@ export const { main } = defineChained<PortmapConfig, Settings, Wanted, Recorded,
   usingIfAny,
   wanted: wantedPorts,
   record: ({ exposed, conditions }) => recordOf(exposed, conditions),
+  shape: SHAPE,
   apply,
-  withdraw: (tools, at, recorded) => withdraw(tools, restore(at, recorded).exposed, at.stateDir),
+  withdraw,
   withdrawKey,
   withdrawUnrecorded: (request, { key }) => withdrawUnrecorded(request, key),
   stale: ({ nft }, network, keep) => stalePorts(nft, network, keep),

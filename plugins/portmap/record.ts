@@ -1,10 +1,13 @@
 /** The record of an attachment: what is in the ruleset for it, in words that JSON has. */
 
+import { CniError, ErrorCode, isCniError, messageOf } from '../../lib/cni/error.js'
 import { type Family, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { type Conditions, conditionsChain, parseConditions } from '../../lib/ruleset/conditions.js'
 import type { Exposed, ExposedFamily, PortMapping, SourceMode } from '../../lib/ruleset/host-ports-table.js'
 import { isOfContainer, type Owner, type Tag } from '../../lib/ruleset/owner.js'
-import { listLegible, listReady } from '../../lib/store/record.js'
+import { listLegible, listReady, type ReadyRecord } from '../../lib/store/record.js'
+import type { Shape } from '../../lib/store/shape.js'
+import { warn } from '../../lib/sys/log.js'
 
 export const PLUGIN = 'portmap'
 
@@ -23,6 +26,20 @@ export interface Recorded {
   /** The host's end of the container's link. */
   readonly link?: string
   readonly families: readonly RecordedFamily[]
+}
+
+export const SHAPE: Shape = {
+  mode: 'string',
+  'pod?': 'string',
+  'link?': 'string',
+  families: [
+    {
+      address: 'string',
+      'beside?': 'string',
+      mappings: [{ protocol: 'string', hostPort: 'number', containerPort: 'number', 'hostAddress?': 'string' }],
+      'conditions?': ['string'],
+    },
+  ],
 }
 
 /** An attachment's part of the ruleset, and the conditions it needs by the names of their chains. */
@@ -51,11 +68,13 @@ export function recordOf({ owner, mode, families }: Exposed, conditions: Readonl
   }
 }
 
-export function restore(owner: Pick<Owner, 'network' | 'containerId' | 'ifName'>, recorded: Recorded): Restored {
+type Whose = Pick<Owner, 'network' | 'containerId' | 'ifName'>
+
+function restore(owner: Whose, recorded: Recorded): Restored {
   const { mode, pod, link } = recorded
   const conditions = new Map<string, Conditions>()
   const families: ExposedFamily[] = recorded.families.map(({ address, beside, mappings, conditions: words = [] }) => {
-    const parsed = parseAddress(address) as IpAddress
+    const parsed = requireAddress(address)
     const chain = words.length === 0 ? undefined : conditionsChain({ family: parsed.family, words })
     const asked = legible(parsed.family, words)
     if (asked !== undefined && chain !== undefined) conditions.set(chain, asked)
@@ -64,7 +83,7 @@ export function restore(owner: Pick<Owner, 'network' | 'containerId' | 'ifName'>
       ...(beside === undefined ? {} : { beside }),
       mappings: mappings.map(({ hostAddress, ...mapping }) => ({
         ...mapping,
-        ...(hostAddress === undefined ? {} : { hostAddress: parseAddress(hostAddress) as IpAddress }),
+        ...(hostAddress === undefined ? {} : { hostAddress: requireAddress(hostAddress) }),
       })),
       ...(chain === undefined ? {} : { conditions: chain }),
     }
@@ -82,19 +101,36 @@ function legible(family: Family, words: readonly string[]): Conditions | undefin
   }
 }
 
+/** Undefined for a record whose addresses are none. */
+export function restoreIfLegible(owner: Whose, recorded: Recorded): Restored | undefined {
+  try {
+    return restore(owner, recorded)
+  } catch (error) {
+    if (!isCniError(error)) throw error
+    warn(`the record of ${owner.containerId}/${owner.ifName} counts as none: ${messageOf(error)}`)
+    return undefined
+  }
+}
+
+function requireAddress(text: string): IpAddress {
+  const address = parseAddress(text)
+  if (address !== undefined) return address
+  throw new CniError(ErrorCode.IoFailure, `${JSON.stringify(text)} is not an address`)
+}
+
 /** Every attachment that a record of this boot says is mapped, in all networks. */
 export function restoreAll(stateDir: string): Restored[] {
-  return listReady<Recorded>(stateDir, PLUGIN)
-    .map(({ content, ...owner }) => restore(owner, content))
-    .filter(hasAllConditions)
+  return restored(listReady<Recorded>(stateDir, PLUGIN, SHAPE))
 }
 
 /** The other attachments of a container, whatever their state. */
 export function restoreSiblings(stateDir: string, tag: Tag): Restored[] {
-  return listLegible<Recorded>(stateDir, PLUGIN)
-    .filter(({ key, containerId }) => key !== tag.key && isOfContainer(tag, containerId))
-    .map(({ content, ...owner }) => restore(owner, content))
-    .filter(hasAllConditions)
+  const others = listLegible<Recorded>(stateDir, PLUGIN, SHAPE)
+  return restored(others.filter(({ key, containerId }) => key !== tag.key && isOfContainer(tag, containerId)))
+}
+
+function restored(records: readonly ReadyRecord<Recorded>[]): Restored[] {
+  return records.flatMap(({ content, ...owner }) => restoreIfLegible(owner, content) ?? []).filter(hasAllConditions)
 }
 
 /** Ports that were under conditions must not come back without. */

@@ -1,6 +1,7 @@
 /** What the configuration and the container's addresses come to. */
 
-import { addressOf, containerAddresses, hostSide, linkTowards } from '../../lib/attachment/previous.js'
+import { findEnds } from '../../lib/attachment/host-end.js'
+import { addressOf, containerAddresses, linkTowards } from '../../lib/attachment/previous.js'
 import { podName } from '../../lib/cni/args.js'
 import type { AddRequest } from '../../lib/cni/request.js'
 import type { Result } from '../../lib/cni/result.js'
@@ -24,12 +25,11 @@ export interface Wanted {
 /** Undefined where the container has no address of a mapping's family. */
 export function wantedPorts(
   { host }: Tools,
-  request: Pick<AddRequest<PortmapConfig>, 'network' | 'containerId' | 'ifName' | 'args'>,
+  request: Pick<AddRequest<PortmapConfig>, 'network' | 'containerId' | 'ifName' | 'netns' | 'args'>,
   settings: Settings,
   previous: Result,
 ): Wanted | undefined {
-  const { network, containerId, ifName, args } = request
-  const { end: link } = hostSide(host, previous)
+  const { network, containerId, ifName, netns, args } = request
   const addresses = containerAddresses(previous, ifName)
   const conditions = new Map<string, Conditions>()
   const families: ExposedFamily[] = []
@@ -56,6 +56,7 @@ export function wantedPorts(
     )
     return undefined
   }
+  const { outside: link } = findEnds(host, netns, ifName)
   const pod = podName(args)
   const owner = {
     network,

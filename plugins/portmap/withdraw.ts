@@ -1,5 +1,6 @@
 /** Takes an attachment's ports out of the ruleset, with everything that came with them. */
 
+import type { Attachment } from '../../lib/attachment/chained.js'
 import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import { messageOf } from '../../lib/cni/error.js'
 import type { DelRequest } from '../../lib/cni/request.js'
@@ -15,10 +16,16 @@ import { sha512Hex } from '../../lib/sys/text.js'
 import type { PortmapConfig } from './config.js'
 import { forgetConnections } from './connections.js'
 import { closeLocalnet, closeLocalnets, reopen } from './localnet.js'
-import { restoreSiblings } from './record.js'
+import { type Recorded, restoreIfLegible, restoreSiblings } from './record.js'
 import { type Tools, usingIfAny } from './tools.js'
 
-export function withdraw(tools: Tools, exposed: Exposed, stateDir: string): void {
+export function withdraw(tools: Tools, at: Attachment, recorded: Recorded): void {
+  const restored = restoreIfLegible(at, recorded)
+  if (restored === undefined) withdrawKey(tools, at.key, at.stateDir)
+  else withdrawPorts(tools, restored.exposed, at.stateDir)
+}
+
+function withdrawPorts(tools: Tools, exposed: Exposed, stateDir: string): void {
   const { nft, host } = tools
   const link = ownGuardedLink(exposed)
   if (link !== undefined) closeLocalnet(nft, link)

@@ -47,5 +47,7 @@ export const linkFields = {
   extensionMask: [29, u32],
   promiscuity: [30, u32],
   peerNamespaceId: [37, s32],
+  /** Of a request: the namespace that is asked, by its number here. */
+  targetNamespaceId: [46, s32],
 } as const
 export const linkAttributes = attributes(linkFields)

@@ -51,8 +51,8 @@ export interface LinkFilter {
 
 const RTEXT_FILTER_SKIP_STATS = 8
 
-/** One link, by name or index. ENODEV where there is none. */
-export function getLink(which: string | number): Request {
+/** One link, by name or index, of this namespace or of one by its number here. ENODEV where there is none. */
+export function getLink(which: string | number, targetNamespaceId?: number): Request {
   return {
     type: RTM_GETLINK,
     flags: 0,
@@ -60,7 +60,7 @@ export function getLink(which: string | number): Request {
     write(writer) {
       const name = typeof which === 'string' ? which : undefined
       writeLinkHeader(writer, typeof which === 'number' ? which : 0)
-      linkAttributes.write(writer, { name, extensionMask: RTEXT_FILTER_SKIP_STATS })
+      linkAttributes.write(writer, { name, extensionMask: RTEXT_FILTER_SKIP_STATS, targetNamespaceId })
     },
   }
 }
