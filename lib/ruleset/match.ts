@@ -19,9 +19,9 @@ import { encodeUtf8 } from '../sys/text.js'
 import { nameBytes } from './key.js'
 
 /** NFPROTO_, as `meta nfproto` loads it. */
-const NFPROTO = { 4: 2, 6: 10 } as const
+export const NFPROTO = { 4: 2, 6: 10 } as const
 /** Offsets in struct iphdr and struct ipv6hdr. */
-const OFFSETS = { 4: { source: 12, destination: 16 }, 6: { source: 8, destination: 24 } } as const
+export const OFFSETS = { 4: { source: 12, destination: 16 }, 6: { source: 8, destination: 24 } } as const
 
 export type Side = 'source' | 'destination'
 

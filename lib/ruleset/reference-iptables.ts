@@ -1,7 +1,7 @@
 /** Rules of iptables-nft as nf_tables holds them: which of them lead where, and which refuse. */
 
 import type { IpAddress } from '../ip/address.js'
-import { eachAttribute, readerOf } from '../netlink/codec/reader.js'
+import { eachAttribute, type Reader, readerOf } from '../netlink/codec/reader.js'
 import { bareText, ip, text } from '../netlink/codec/types.js'
 import type { Rule } from '../netlink/nftables/rule.js'
 import { type Verdict, verdict } from '../netlink/nftables/verdict.js'
@@ -102,9 +102,7 @@ export function multiportOf({ expressions }: Rule): number[] {
   return ports
 }
 
-type Reader = ReturnType<typeof readerOf>
-
-function eachExpression(
+export function eachExpression(
   expressions: Uint8Array,
   visit: (name: string, reader: Reader, start: number, end: number) => void,
 ): void {
@@ -119,7 +117,7 @@ function eachExpression(
 }
 
 /** The verdict of an immediate. */
-function verdictOf(reader: Reader, start: number, end: number): Verdict | undefined {
+export function verdictOf(reader: Reader, start: number, end: number): Verdict | undefined {
   let found: Verdict | undefined
   eachAttribute(reader, start, end, (number, from, to) => {
     if (number !== 2) return // NFTA_IMMEDIATE_DATA
@@ -131,7 +129,7 @@ function verdictOf(reader: Reader, start: number, end: number): Verdict | undefi
 }
 
 /** The name of an extension of iptables: NFTA_MATCH_NAME and NFTA_TARGET_NAME have one number. */
-function extension(reader: Reader, start: number, end: number): string {
+export function extension(reader: Reader, start: number, end: number): string {
   let name = ''
   eachAttribute(reader, start, end, (number, from, to) => {
     if (number === 1) name = text.read(reader, from, to)

@@ -151,6 +151,11 @@ function emptied(fd: number, path: string): Uint8Array {
   return new Uint8Array()
 }
 
+/** Whether the plugin has had an attachment in the network, of whatever call: the directory outlives its records. */
+export function hasHadRecords({ stateDir, plugin, network }: RecordsPlace): boolean {
+  return stat(`${stateDir}/${network}/${plugin}`) !== undefined
+}
+
 export interface ListedRecord<T> {
   readonly path: string
   /** The attachment's key; it is in the file's name, so a damaged record has it too. */

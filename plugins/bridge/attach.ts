@@ -19,6 +19,7 @@ import { type BridgeConfig, leaseDirectoryOf, type Settings, stateDirOf } from '
 import { type ContainerEnd, connect } from './connect.js'
 import { configure, setUpIpv6 } from './container.js'
 import { gatewayDoubts, keysWithoutEffect } from './doubts.js'
+import { admitsPods, droppedDoubts } from './dropped.js'
 import { isFixed, isOurs } from './ensure-bridge.js'
 import { ensureGateway, ensureVlanGateway, gatewayFor } from './gateway.js'
 import { type Lease, leaseOf } from './lease.js'
@@ -72,8 +73,7 @@ export function attach(work: Work): Result {
     configure(container, file, born, { mac: end.mac, addresses, routes, detectDuplicates })
     if (settings.isGateway) {
       gateway = settings.port.vlan === 0 ? bridge : ensureVlanGateway(host, bridge, settings.port.vlan)
-      if (ensureGateway(host, gateway, bridge, pair.index, addresses, settings))
-        warnOfDoubts(host, settings, pair.mtu, addresses)
+      if (ensureGateway(host, gateway, bridge, pair.index, addresses, settings)) warnOfDoubts(work, pair.mtu, addresses)
     }
   } else if (settings.containerUp) {
     container.links.change(end.index, { up: true })
@@ -157,10 +157,11 @@ function leaseAddresses({ request, settings }: Work, lease: Lease, segment: Segm
   })
 }
 
-function warnOfDoubts(host: Netlink, settings: Settings, mtu: number, addresses: readonly Address[]): void {
+function warnOfDoubts({ request, host, settings }: Work, mtu: number, addresses: readonly Address[]): void {
   const subnets = addresses.map(({ prefix }) => subnetOf(prefix))
   const shared = sharedSubnets(host, settings.bridge, subnets)
   for (const doubt of gatewayDoubts(host, settings, mtu, subnets, shared)) warn(doubt)
+  if (!admitsPods(request)) for (const doubt of droppedDoubts(host, settings, subnets)) warn(doubt)
 }
 
 /** What IPAM leased, with the gateway that isGateway implies. Throws where it is of no use. */

@@ -5,7 +5,7 @@ import { equalPrefixes, formatPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Differs } from './check.js'
-import type { Settings } from './config.js'
+import { gatewayNameOf, type Settings } from './config.js'
 import { gatewayDoubts } from './doubts.js'
 import { gatewayPrefixes } from './gateway.js'
 import { subnetOf } from './leased-from.js'
@@ -22,7 +22,7 @@ export function checkGateway(
   differs: Differs,
 ): void {
   const { vlan } = settings.port
-  const name = vlan === 0 ? bridge.name : `${bridge.name}.${vlan}`
+  const name = gatewayNameOf(settings)
   const link = vlan === 0 ? bridge : host.links.find(name)
   if (link === undefined) {
     differs(`${name} is gone`)

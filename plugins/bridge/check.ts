@@ -8,6 +8,7 @@ import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { CheckRequest } from '../../lib/cni/request.js'
 import type { Interface, Result } from '../../lib/cni/result.js'
 import { atLeast } from '../../lib/cni/version.js'
+import { hostPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
 import { inContainer, isSameNamespace, openContainer, openHost } from '../../lib/netns/namespace.js'
@@ -18,6 +19,7 @@ import { checkGateway } from './check-gateway.js'
 import { type BridgeConfig, type Settings, settingsOf } from './config.js'
 import { detach } from './detach.js'
 import { keysWithoutEffect } from './doubts.js'
+import { droppedDoubts, isAdmitted, needsForwarding } from './dropped.js'
 import { addressesOf } from './routes.js'
 import { checkRules } from './ruleset.js'
 
@@ -53,6 +55,10 @@ export function check(request: CheckRequest<BridgeConfig>): void {
       checkRoutes(container, prevResult.routes ?? [], atLeast(cniVersion, '1.1.0'), differs)
       if (settings.isGateway && bridge !== undefined) {
         checkGateway(host, bridge, link.mtu, addresses, settings, differs)
+      }
+      if (needsForwarding(settings) && !isAdmitted(request)) {
+        const own = addresses.map(({ prefix }) => hostPrefix(prefix.address))
+        for (const doubt of droppedDoubts(host, settings, own)) differs(doubt)
       }
     }
   }

@@ -77,6 +77,11 @@ export function stateDirOf({ stateDir = '' }: { readonly stateDir?: string }): s
   return stateDir.startsWith('/') ? stateDir : '/run/flatnet'
 }
 
+/** The link that is the pods' gateway: the bridge, or one into their VLAN. */
+export function gatewayNameOf({ bridge, port: { vlan } }: Pick<Settings, 'bridge' | 'port'>): string {
+  return vlan === 0 ? bridge : `${bridge}.${vlan}`
+}
+
 /** Where host-local keeps the leases of all networks. */
 export function leaseDirectoryOf({ ipam }: BridgeConfig): string {
   const { dataDir } = (ipam ?? {}) as { readonly dataDir?: unknown }

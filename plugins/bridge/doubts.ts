@@ -5,15 +5,22 @@
  */
 
 import { linkTowards } from '../../lib/attachment/previous.js'
-import { parseAddress } from '../../lib/ip/address.js'
+import { type Family, parseAddress } from '../../lib/ip/address.js'
 import { formatPrefix, type Prefix } from '../../lib/ip/prefix.js'
+import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Settings } from './config.js'
 import { isWithoutIpv6 } from './gateway-ipv6.js'
 import type { Shared, SharedSubnets } from './node-subnets.js'
 
 /** Addresses for documentation (RFC 5737, RFC 3849): where no route names them, they go the default way. */
-const ELSEWHERE = ['192.0.2.1', '2001:db8::1']
+const ELSEWHERE = { 4: '192.0.2.1', 6: '2001:db8::1' } as const
+
+/** The link that the default way of a family leaves by. */
+export function uplinkOf(host: Netlink, family: Family): Link | undefined {
+  const address = parseAddress(ELSEWHERE[family])
+  return address === undefined ? undefined : linkTowards(host, address)
+}
 
 /** Keys that need addresses, in a network that has none. */
 export function keysWithoutEffect({ ipam, isDefaultGateway, isGateway, masquerade }: Settings): string[] {
@@ -51,11 +58,9 @@ export function gatewayDoubts(
 /** Where the larger packets are lost: a peer that was told the pod's size sends what the way here does not take. */
 function aboveUplink(host: Netlink, bridge: string, mtu: number, subnets: readonly Prefix[]): string[] {
   const doubts: string[] = []
-  for (const text of ELSEWHERE) {
-    const address = parseAddress(text)
-    if (address === undefined || (subnets.length > 0 && !subnets.some((one) => one.address.family === address.family)))
-      continue
-    const uplink = linkTowards(host, address)
+  for (const family of [4, 6] as const) {
+    if (subnets.length > 0 && !subnets.some(({ address }) => address.family === family)) continue
+    const uplink = uplinkOf(host, family)
     if (uplink === undefined || uplink.name === bridge || uplink.mtu >= mtu) continue
     doubts.push(
       `pods have MTU ${mtu}, more than the ${uplink.mtu} of ${uplink.name}: large packets from outside can be lost; set "mtu": ${uplink.mtu} (host-gw and vxlan behind this plugin lower it themselves)`,

@@ -14,6 +14,7 @@ import { requireForwardable } from '../../lib/sysctl/forwarding.js'
 import { hasIpv6 } from '../../lib/sysctl/ipv6.js'
 import { type BridgeConfig, type Settings, settingsOf, stateDirOf } from './config.js'
 import { gatewayDoubts, keysWithoutEffect } from './doubts.js'
+import { admitsPods, droppedDoubts, needsForwarding } from './dropped.js'
 import { requireIpv6 } from './gateway-ipv6.js'
 import { leasedFrom } from './leased-from.js'
 import { nodeOwnsSubnet, sharedSubnets } from './node-subnets.js'
@@ -40,6 +41,9 @@ export function status(request: StatusRequest<BridgeConfig>): void {
   if (settings.isGateway && ipam !== undefined) requireGateway(host, settings, bridge, leasedFrom(request.config.ipam))
   requireStateDir(stateDirOf(request.config))
   requireRules(settings)
+  if (needsForwarding(settings) && !admitsPods(request)) {
+    for (const doubt of droppedDoubts(host, settings, leasedFrom(request.config.ipam))) warn(doubt)
+  }
   requireRanges(host, stateDirOf(request.config), request.network, request.config.ipam)
   if (ipam !== undefined) findDelegate(ipam, request).run('STATUS')
 }

@@ -1,0 +1,79 @@
+/** Whether another firewall of the node drops what pods send, and nothing lets it pass. */
+
+import type { Request } from '../../lib/cni/request.js'
+import type { Prefix } from '../../lib/ip/prefix.js'
+import type { Netlink } from '../../lib/netlink/netlink.js'
+import { droppingChains } from '../../lib/ruleset/admission.js'
+import { couldPass, type Named, type Senders } from '../../lib/ruleset/passage.js'
+import { settle, withRulesetIfAny } from '../../lib/ruleset/settle.js'
+import { hasHadRecords, hasRecord } from '../../lib/store/record.js'
+import { type BridgeConfig, gatewayNameOf, type Settings, stateDirOf } from './config.js'
+import { uplinkOf } from './doubts.js'
+
+/** The plugin that lets pods pass. */
+const FIREWALL = 'firewall'
+
+/** Whether pods reach others than their neighbours through this node. */
+export function needsForwarding({ isGateway, masquerade, ipam }: Settings): boolean {
+  return ipam !== undefined && (isGateway || masquerade !== undefined)
+}
+
+/** Whether `firewall` has let this attachment pass: what is left of it is for its own CHECK to say. */
+export function isAdmitted(request: Request<BridgeConfig> & { containerId: string; ifName: string }): boolean {
+  const { config, network, containerId, ifName } = request
+  return hasRecord({ stateDir: stateDirOf(config), plugin: FIREWALL, network, containerId, ifName })
+}
+
+/** Whether `firewall` is known to be behind this plugin in the network: it has been called since the node's start. */
+export function admitsPods({ config, network }: Pick<Request<BridgeConfig>, 'config' | 'network'>): boolean {
+  return hasHadRecords({ stateDir: stateDirOf(config), plugin: FIREWALL, network })
+}
+
+/** One line for all chains that drop what is sent from these prefixes. */
+export function droppedDoubts(host: Netlink, settings: Settings, prefixes: readonly Prefix[]): string[] {
+  const senders = sendersOf(host, gatewayNameOf(settings), prefixes)
+  let names: string[] = []
+  withRulesetIfAny((nft) =>
+    settle('read the chains that drop', () => {
+      names = droppingChains(nft)
+        .filter((chain) =>
+          senders.some(
+            (one) =>
+              (chain.family === 'inet' || chain.family === (one.family === 4 ? 'ip' : 'ip6')) &&
+              !couldPass(nft, chain, one),
+          ),
+        )
+        .map(({ family, table, chain }) => `chain ${family} ${table} ${chain}`)
+      return true
+    }),
+  )
+  if (names.length === 0) return []
+  return [
+    `${names.join(' and ')} of this node drops what pods send to others than each other: put { "type": "firewall" } behind this plugin (where it is there already, it lets each pod pass at its ADD)`,
+  ]
+}
+
+function sendersOf(host: Netlink, name: string, prefixes: readonly Prefix[]): Senders[] {
+  const link: Named = host.links.find(name) ?? { name, index: -1 }
+  let known: readonly Named[] | undefined
+  const exits = () => {
+    known ??= exitsOf(host)
+    return known
+  }
+  return ([4, 6] as const)
+    .map((family) => ({ family, prefixes: prefixes.filter(({ address }) => address.family === family) }))
+    .filter((one) => one.prefixes.length > 0)
+    .map((one) => ({ ...one, link, exits }))
+}
+
+/** Kinds of links that containers and virtual machines have at a bridge. */
+const GUESTS = ['veth', 'tun']
+
+/** Links out of the node. A bridge is one if the default way leaves by it, or more than guests are at its ports. */
+function exitsOf(host: Netlink): Named[] {
+  const links = host.links.list()
+  const uplinks = ([4, 6] as const).map((family) => uplinkOf(host, family)?.index)
+  const leadsOut = ({ index }: Named) =>
+    uplinks.includes(index) || links.some(({ master, kind = '' }) => master === index && !GUESTS.includes(kind))
+  return links.filter((link) => link.name !== 'lo' && (link.kind !== 'bridge' || leadsOut(link)))
+}
