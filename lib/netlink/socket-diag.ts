@@ -1,8 +1,8 @@
 /** Sockets of this namespace by their port (include/uapi/linux/inet_diag.h): one question, where /proc/net lists all. */
 
-import type { Family, IpAddress } from '../ip/address.js'
+import type { IpAddress } from '../ip/address.js'
 import { isErrno } from '../sys/errno.js'
-import type { Request } from './message.js'
+import type { Message, Request } from './message.js'
 import { NetlinkSocket } from './socket.js'
 
 const NETLINK_SOCK_DIAG = 4
@@ -19,23 +19,28 @@ export interface BoundSocket {
   readonly inode: number
 }
 
+/** Who listens on a port, for a protocol of IANA's number. */
+export interface Question {
+  readonly protocol: number
+  readonly address: IpAddress
+  readonly port: number
+}
+
 export class SocketDiag {
   readonly #socket = new NetlinkSocket(NETLINK_SOCK_DIAG)
 
   /**
-   * The socket that what is sent to the address arrives at, for a protocol of IANA's number: of the unspecified address,
-   * one that is bound to every address. Undefined where nothing listens there, or where the kernel cannot tell.
+   * The sockets that what is sent to the addresses arrives at, in the order of the questions: for an unspecified address
+   * one that is bound to every address. Undefined where nothing listens, or where the kernel cannot tell.
    */
-  find(protocol: number, { family, bytes }: IpAddress, port: number): BoundSocket | undefined {
+  find(questions: readonly Question[]): (BoundSocket | undefined)[] {
     try {
-      const { state, inode } = this.#socket.get(question(protocol, family, bytes, port), ({ reader, start }) => ({
-        state: reader.bytes[start + STATE],
-        inode: reader.view.getUint32(start + INODE, true),
-      }))
-      const isListening = protocol !== TCP || state === TCP_LISTEN
-      return isListening && inode !== 0 ? { inode } : undefined
+      return this.#socket.getAll(questions.map(toRequest), readSocket).map((found, at) => {
+        const isListening = questions[at]?.protocol !== TCP || found?.state === TCP_LISTEN
+        return found !== undefined && isListening && found.inode !== 0 ? { inode: found.inode } : undefined
+      })
     } catch (error) {
-      if (isErrno(error, 'ENOENT', 'EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT')) return undefined
+      if (isErrno(error, 'EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT')) return questions.map(() => undefined)
       throw error
     }
   }
@@ -46,7 +51,7 @@ export class SocketDiag {
 }
 
 /** For TCP the kernel takes the source for its own side, for UDP the destination: so both are given. */
-function question(protocol: number, family: Family, address: Uint8Array, port: number): Request {
+function toRequest({ protocol, address: { family, bytes }, port }: Question): Request {
   return {
     type: SOCK_DIAG_BY_FAMILY,
     flags: 0,
@@ -58,11 +63,15 @@ function question(protocol: number, family: Family, address: Uint8Array, port: n
       writer.u32(0xffffffff) // in any state
       for (let side = 0; side < 2; side++) writer.u16be(port)
       for (let side = 0; side < 2; side++) {
-        writer.put(address)
-        writer.zeros(16 - address.length)
+        writer.put(bytes)
+        writer.zeros(16 - bytes.length)
       }
       writer.u32(0)
       for (let half = 0; half < 2; half++) writer.u32(0xffffffff) // INET_DIAG_NOCOOKIE
     },
   }
+}
+
+function readSocket({ reader, start }: Message): { readonly state: number | undefined; readonly inode: number } {
+  return { state: reader.bytes[start + STATE], inode: reader.view.getUint32(start + INODE, true) }
 }

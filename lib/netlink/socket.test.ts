@@ -121,6 +121,25 @@ t.test('request() throws what the kernel said', async (t) => {
   })
 })
 
+t.test('getAll() asks in one datagram, and puts answers and absences in the order of the questions', async (t) => {
+  const { datagrams } = fakeKernel(([first]) => {
+    const since = first?.sequence ?? 0
+    return [part(since + 1, 8, 0), error(since, 2), Buffer.concat([part(since + 2, 9, 0)])]
+  })
+  const socket = new NetlinkSocket(NETLINK_ROUTE)
+  t.same(socket.getAll([numbered(1), numbered(2), numbered(3)], value), [undefined, 8, 9])
+  t.equal(datagrams.length, 1)
+  t.same(socket.getAll([], value), [])
+  t.equal(datagrams.length, 1, 'nothing is sent for no question')
+})
+
+t.test('getAll() throws a refusal other than absence, with the question that it belongs to', async (t) => {
+  fakeKernel(([first]) => [part(first?.sequence ?? 0, 1, 0), error((first?.sequence ?? 0) + 1, 1)])
+  t.throws(() => new NetlinkSocket(NETLINK_ROUTE).getAll([numbered(1), numbered(2)], value), {
+    message: 'do 2: EPERM',
+  })
+})
+
 t.test('a refusal names every link by its name, whatever asked', async (t) => {
   const address = parseAddress('10.1.2.3') as IpAddress
   const prefix = { address, length: 24 }

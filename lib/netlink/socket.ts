@@ -136,6 +136,41 @@ export class NetlinkSocket {
   }
 
   /**
+   * Asks for several things in one datagram, and returns what `read` makes of each answer in their order; undefined where
+   * there is no such thing (ENOENT). Throws the first other refusal, when all have been answered.
+   */
+  getAll<T>(requests: readonly Request[], read: (message: Message) => T): (T | undefined)[] {
+    const [first] = requests
+    if (first === undefined) return []
+    const writer = beginWriting()
+    for (const request of requests) this.append(writer, request, 0)
+    const firstSequence = this.sequence - requests.length + 1
+    this.transmit(writer, first)
+    const answers = new Map<number, T | undefined>()
+    let failure: NetlinkError | undefined
+    this.collect(first, firstSequence, (reply) => {
+      const at = reply.sequence - firstSequence
+      const request = requests[at] ?? first
+      const error = reply.type === NLMSG_ERROR ? this.refusal(reply, request) : undefined
+      if (error !== undefined && !isErrno(error, 'ENOENT')) failure ??= error
+      answers.set(at, reply.type === NLMSG_ERROR ? undefined : read(reply))
+      return answers.size === requests.length
+    })
+    if (failure !== undefined) throw failure
+    // An answer that did not fit the buffer is lost with those behind it, and asked for again.
+    return requests.map((request, at) => (answers.has(at) ? answers.get(at) : this.getIfAny(request, read)))
+  }
+
+  private getIfAny<T>(request: Request, read: (message: Message) => T): T | undefined {
+    try {
+      return this.get(request, read)
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+
+  /**
    * Asks for all that match; what `read` returns undefined for is left out. A dump that changes disturbed is begun
    * again, ten times at most, then EINTR.
    */

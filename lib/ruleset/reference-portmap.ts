@@ -37,8 +37,12 @@ interface Held extends Asked {
 
 /** Throws code 104 where the reference has mapped a port for another container: both rules would stand, and one win. */
 export function refuseReferenceHolders(nft: Nftables, { owner, families }: Exposed): void {
-  for (const { address, mappings } of families) {
-    if (mappings.length === 0) continue
+  const mapped = families.filter(({ mappings }) => mappings.length > 0)
+  const chains = nft.chainsAmong(
+    mapped.flatMap(({ address }) => [nftChain(address.family), iptablesChain(address.family)]),
+  )
+  if (chains.length === 0) return
+  for (const { address, mappings } of mapped) {
     const wanted = new Set(mappings.map(({ hostPort }) => hostPort))
     for (const held of [...heldInNft(nft, address.family), ...heldInIptables(nft, address.family, wanted)]) {
       const mapping = mappings.find((one) => collides(one, held))
@@ -64,8 +68,17 @@ function isOf({ holder }: Held, containerId: string): boolean {
   return holder === `container ${containerId}` || holder.includes(`id: "${containerId}"`)
 }
 
+/** Where the reference's rules begin, by the tool that it uses. */
+function nftChain(family: Family) {
+  return { family: family === 4 ? 'ip' : 'ip6', table: 'cni_hostport', chain: 'hostports' } as const
+}
+
+function iptablesChain(family: Family) {
+  return { family: family === 4 ? 'ip' : 'ip6', table: 'nat', chain: 'CNI-HOSTPORT-DNAT' } as const
+}
+
 function heldInNft(nft: Nftables, family: Family): Held[] {
-  const chain = { family: family === 4 ? 'ip' : 'ip6', table: 'cni_hostport', chain: 'hostports' } as const
+  const chain = nftChain(family)
   const command = `nft -a list chain ${chain.family} cni_hostport hostports`
   return nft.rules(chain).flatMap((rule) => {
     const asked = rewriteOf(rule)
@@ -74,14 +87,13 @@ function heldInNft(nft: Nftables, family: Family): Held[] {
 }
 
 function heldInIptables(nft: Nftables, family: Family, wanted: ReadonlySet<number>): Held[] {
-  const table = { family: family === 4 ? 'ip' : 'ip6', table: 'nat' } as const
-  return nft.rules({ ...table, chain: 'CNI-HOSTPORT-DNAT' }).flatMap((jump) => {
+  return nft.rules(iptablesChain(family)).flatMap((jump) => {
     const chain = targetOf(jump)
     if (chain === undefined || !multiportOf(jump).some((port) => wanted.has(port))) return []
     const comment = matchComment(jump)
     const holder = comment.startsWith('dnat ') ? comment.slice(5) : comment
     const command = `${family === 4 ? 'iptables' : 'ip6tables'} -t nat -S | grep ${chain}`
-    return nft.rules({ ...table, chain }).flatMap((rule) => {
+    return nft.rules({ ...iptablesChain(family), chain }).flatMap((rule) => {
       const asked = rewriteOf(rule)
       return asked === undefined ? [] : [{ ...asked, holder, command }]
     })

@@ -34,21 +34,24 @@ export function warnOfListeners({ families }: Exposed): void {
 
 /** Mappings by the inode of the socket that is bound to their port. */
 function ask(questions: readonly { family: Family; mapping: PortMapping }[]): Map<number, PortMapping> {
-  const found = new Map<number, PortMapping>()
   const diag = new SocketDiag()
   try {
-    for (const { family, mapping } of questions) {
-      const socket = diag.find(
-        PROTOCOLS[mapping.protocol],
-        mapping.hostAddress ?? unspecified(family),
-        mapping.hostPort,
-      )
-      if (socket !== undefined) found.set(socket.inode, mapping)
-    }
+    const sockets = diag.find(
+      questions.map(({ family, mapping: { protocol, hostAddress, hostPort } }) => ({
+        protocol: PROTOCOLS[protocol],
+        address: hostAddress ?? unspecified(family),
+        port: hostPort,
+      })),
+    )
+    return new Map(
+      sockets.flatMap((socket, at) => {
+        const mapping = questions[at]?.mapping
+        return socket === undefined || mapping === undefined ? [] : [[socket.inode, mapping] as const]
+      }),
+    )
   } finally {
     diag.close()
   }
-  return found
 }
 
 function unspecified(family: Family): IpAddress {

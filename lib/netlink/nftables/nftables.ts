@@ -70,6 +70,11 @@ export class Nftables {
     return this.find(getChain(name), readChain)
   }
 
+  /** Those of the chains that are there, asked for in one datagram. */
+  chainsAmong(names: readonly ChainName[]): Chain[] {
+    return this.socket.getAll(names.map(getChain), readChain).filter((chain) => chain !== undefined)
+  }
+
   chains(family?: TableFamily): Chain[] {
     return this.socket.dump(listChains(family), readChain)
   }
