@@ -598,9 +598,9 @@ export const cases: Case[] = [
       const one = context.attachment()
       const [first = ''] = addressesIn(one.added())
       await answers(context.host, address(first))
-      const before = context.snapshot()
       const mac = one.netns.link(one.ifName)?.address
       const two = context.attachment()
+      const before = context.snapshot()
       err(two.add({ config: { runtimeConfig: { mac } } }))
       ok0(two.del())
       nothingLeft(context, before, 'a refused MAC leaves nothing')

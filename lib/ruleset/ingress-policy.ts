@@ -10,6 +10,7 @@
 import type { IpAddress } from '../ip/address.js'
 import type { Request } from '../netlink/message.js'
 import { addChain } from '../netlink/nftables/chain.js'
+import type { Element } from '../netlink/nftables/element.js'
 import { deleteElements } from '../netlink/nftables/element.js'
 import { verdict } from '../netlink/nftables/expression.js'
 import type { Nftables } from '../netlink/nftables/nftables.js'
@@ -161,14 +162,21 @@ export function unpolice(nft: Nftables, key: string, addresses?: readonly IpAddr
 export function checkPolicy(nft: Nftables, wanted: Policed): string[] {
   const found = damage(nft, INGRESS)
   if (nft.table(INGRESS.name) === undefined) return found
-  found.push(...chainDamage(nft, BRIDGES, chainName(wanted.bridge, wanted.policy)))
   const own = ownerKey(wanted.owner)
   const present = findEntries(nft, INGRESS, podEntries(wanted.addresses))
   const ours = present.filter(({ element }) => parseTag(element.comment ?? '').key === own)
+  // The chain that ADD chose: a plugin behind it may have put its interfaces in front of the bridge in the result.
+  for (const chain of new Set(ours.map(({ element }) => chainOf(element)))) {
+    if (chain !== undefined) found.push(...chainDamage(nft, BRIDGES, chain))
+  }
   const leading = findEntries(nft, INGRESS, leadingEntries(ours))
   if (Math.min(ours.length, leading.length) < wanted.addresses.length)
     found.push(`the container is not under ingressPolicy ${wanted.policy}`)
   return found
+}
+
+function chainOf({ verdict }: Element): string | undefined {
+  return verdict?.kind === 'goto' || verdict?.kind === 'jump' ? verdict.chain : undefined
 }
 
 /** Keys of the network's attachments in the table that are not kept: for GC. */
