@@ -11,7 +11,7 @@
 
 import { formatAddress, parseAddress } from '../ip/address.js'
 import type { Netlink } from '../netlink/netlink.js'
-import { replaceFile, withDirectory } from '../store/atomic.js'
+import { makeRoom, replaceFile, withDirectory } from '../store/atomic.js'
 import { bootId, monotonic } from '../sys/clock.js'
 import { openContent, readText } from '../sys/content.js'
 import { isErrno } from '../sys/errno.js'
@@ -103,7 +103,7 @@ export function writeStamp(directory: string, here: Here, stamp: Stamp): void {
 
 /** The next call applies the table, whatever it finds. */
 export function removeStamp(directory: string): void {
-  unlink(`${directory}/stamp`)
+  makeRoom(`${directory}/stamp`)
 }
 
 export function readApplied(directory: string, here: Here): Applied | undefined {
