@@ -11,6 +11,7 @@ import type { Result } from '../cni/result.js'
 import type { Schema } from '../cni/schema.js'
 import { attachmentKey } from '../store/key.js'
 import type { Shape } from '../store/shape.js'
+import { removeAbandoned } from './abandoned.js'
 import { collectRecords, keysOf, recordedKeys } from './collect.js'
 import { collectFailures, type Failures } from './failures.js'
 import { requirePrevious } from './previous.js'
@@ -44,11 +45,17 @@ export interface Subject {
   readonly hint?: string
 }
 
+/** What every record says. */
+export interface HostEnd {
+  /** The host's end of the container's link, where there is one. */
+  readonly link?: string
+}
+
 /**
  * `Settings`: what the configuration comes to. `Wanted`: what ADD is to make. `Recorded`: what DEL must know of it, in
  * values that JSON has. `Tools`: sockets that all of it works with.
  */
-export interface ChainedPlugin<C extends NetworkConfig, Settings, Wanted, Recorded, Tools> {
+export interface ChainedPlugin<C extends NetworkConfig, Settings, Wanted, Recorded extends HostEnd, Tools> {
   readonly name: string
   readonly schema: Schema
   /** Returns undefined where the configuration asks for nothing. Throws code 7. */
@@ -87,7 +94,7 @@ export interface ChainedPlugin<C extends NetworkConfig, Settings, Wanted, Record
   status(request: StatusRequest<C>): void
 }
 
-export function defineChained<C extends NetworkConfig, Settings, Wanted, Recorded, Tools>(
+export function defineChained<C extends NetworkConfig, Settings, Wanted, Recorded extends HostEnd, Tools>(
   plugin: ChainedPlugin<C, Settings, Wanted, Recorded, Tools>,
 ): Bundle {
   return definePlugin<C>({
@@ -106,7 +113,7 @@ export function defineChained<C extends NetworkConfig, Settings, Wanted, Recorde
 }
 
 /** The tools are open before the record is written: a kernel that lacks something leaves no record. */
-function add<C extends NetworkConfig, S, W, R, T>(
+function add<C extends NetworkConfig, S, W, R extends HostEnd, T>(
   plugin: ChainedPlugin<C, S, W, R, T>,
   request: AddRequest<C>,
 ): Result {
@@ -141,15 +148,24 @@ function add<C extends NetworkConfig, S, W, R, T>(
   })
 }
 
-function del<C extends NetworkConfig, S, W, R, T>(plugin: ChainedPlugin<C, S, W, R, T>, request: DelRequest<C>): void {
+function del<C extends NetworkConfig, S, W, R extends HostEnd, T>(
+  plugin: ChainedPlugin<C, S, W, R, T>,
+  request: DelRequest<C>,
+): void {
   const at = attachmentOf(request)
-  removeAttachment<R>({ ...at, plugin: plugin.name, shape: plugin.shape }, (recorded) => {
+  const place = { ...at, plugin: plugin.name, shape: plugin.shape }
+  removeAttachment<R>(place, (recorded) => {
     if (recorded === undefined) plugin.withdrawUnrecorded(request, at)
     else plugin.usingIfAny((tools) => plugin.withdraw(tools, at, recorded))
   })
+  removeAbandoned<R>(place, {
+    own: at.key,
+    linkOf: ({ link }) => link,
+    remove: (gone, recorded) => plugin.usingIfAny((tools) => plugin.withdraw(tools, { ...at, ...gone }, recorded)),
+  })
 }
 
-function check<C extends NetworkConfig, S, W, R, T>(
+function check<C extends NetworkConfig, S, W, R extends HostEnd, T>(
   plugin: ChainedPlugin<C, S, W, R, T>,
   request: CheckRequest<C>,
 ): void {
@@ -170,7 +186,10 @@ function check<C extends NetworkConfig, S, W, R, T>(
 }
 
 /** Records first, then what has lost its record. */
-function gc<C extends NetworkConfig, S, W, R, T>(plugin: ChainedPlugin<C, S, W, R, T>, request: GcRequest<C>): void {
+function gc<C extends NetworkConfig, S, W, R extends HostEnd, T>(
+  plugin: ChainedPlugin<C, S, W, R, T>,
+  request: GcRequest<C>,
+): void {
   const { config, network, valid } = request
   if (valid === undefined) return
   const place = {

@@ -110,8 +110,14 @@ export function claim<T>(place: RecordPlace): Claim<T> | undefined {
   return typeof existing === 'object' ? existing : undefined
 }
 
-/** `odd`: there is something, and it is no file. */
-function claimExisting<T>(place: RecordPlace): Claim<T> | 'absent' | 'odd' {
+/** As `claim`, and undefined at once where another call works on the attachment. */
+export function claimIfFree<T>(place: RecordPlace): Claim<T> | undefined {
+  const existing = claimExisting<T>(place, 0)
+  return typeof existing === 'object' ? existing : undefined
+}
+
+/** `odd`: there is something, and it is no file. `busy`: without patience, where another call has it. */
+function claimExisting<T>(place: RecordPlace, patience = PATIENCE): Claim<T> | 'absent' | 'odd' | 'busy' {
   const path = pathOf(place)
   for (;;) {
     let fd: number
@@ -123,7 +129,11 @@ function claimExisting<T>(place: RecordPlace): Claim<T> | 'absent' | 'odd' {
       throw error
     }
     try {
-      if (!lockRange(fd, PATIENCE)) throw busy(place, contentOf(fd, path, LIMIT))
+      if (!lockRange(fd, patience)) {
+        if (patience > 0) throw busy(place, contentOf(fd, path, LIMIT))
+        close(fd)
+        return 'busy'
+      }
       const found = stat(fd)
       if (found?.links !== 0) {
         requireFile(found, path)
@@ -169,25 +179,38 @@ export interface ListedRecord<T> {
 }
 
 /** Every record of a plugin in a network, for GC; unlocked, so claim one before acting on it. */
-export function listRecords<T>({ stateDir, plugin, network, shape }: RecordsPlace): ListedRecord<T>[] {
-  const directory = `${stateDir}/${network}/${plugin}`
-  const listed: ListedRecord<T>[] = []
-  for (const { name, kind } of entriesOf(directory)) {
-    if (name.startsWith('.') || !name.endsWith('.json') || kind === 'directory') continue
-    const path = `${directory}/${name}`
-    const content = readContent(path, LIMIT)
-    const record = content === undefined ? undefined : parse<T>(content, shape)
-    listed.push({
-      path,
-      key: name.slice(0, -5),
-      state: record?.state ?? 'damaged',
-      containerId: record?.containerId ?? '',
-      ifName: record?.ifName ?? '',
-      content: record?.content,
-      sameBoot: record?.sameBoot ?? false,
-    })
+export function listRecords<T>(place: RecordsPlace): ListedRecord<T>[] {
+  return keysIn(place).map((key) => readRecord<T>(place, key))
+}
+
+/** One of them. */
+export function readRecord<T>({ stateDir, plugin, network, shape }: RecordsPlace, key: string): ListedRecord<T> {
+  const path = `${stateDir}/${network}/${plugin}/${key}.json`
+  const content = readContent(path, LIMIT)
+  const record = content === undefined ? undefined : parse<T>(content, shape)
+  return {
+    path,
+    key,
+    state: record?.state ?? 'damaged',
+    containerId: record?.containerId ?? '',
+    ifName: record?.ifName ?? '',
+    content: record?.content,
+    sameBoot: record?.sameBoot ?? false,
   }
-  return listed
+}
+
+/** Keys of some of them, `most` at most: all calls together, each with a key of its own, come by all. */
+export function someKeys(place: RecordsPlace, own: string, most: number): string[] {
+  const keys = keysIn(place).filter((key) => key !== own)
+  if (keys.length <= most) return keys
+  const first = Number.parseInt(own.slice(0, 8), 16) % keys.length
+  return [...keys.slice(first), ...keys.slice(0, first)].slice(0, most)
+}
+
+function keysIn({ stateDir, plugin, network }: RecordsPlace): string[] {
+  return entriesOf(`${stateDir}/${network}/${plugin}`).flatMap(({ name, kind }) =>
+    name.startsWith('.') || !name.endsWith('.json') || kind === 'directory' ? [] : [name.slice(0, -5)],
+  )
 }
 
 export interface ReadyRecord<T> {

@@ -1,5 +1,6 @@
 /** ADD, a transaction: the record is written before the first change, and every step says how it is undone. */
 
+import { hostLinkName } from '../../lib/attachment/link-identity.js'
 import { transaction } from '../../lib/attachment/transaction.js'
 import { type Delegate, findDelegate } from '../../lib/cni/delegate.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
@@ -13,7 +14,6 @@ import { type Attached, placeOf } from './attached.js'
 import { type BridgeConfig, settingsOf } from './config.js'
 import { alreadyExists } from './connect.js'
 import { detach } from './detach.js'
-import { hostLinkName } from './identity.js'
 import { findOwnLink } from './own-link.js'
 import { removeRules } from './ruleset.js'
 

@@ -3,10 +3,11 @@
  * another network, another program, or containers whose leases are lost.
  */
 
+import { hostLinkName } from '../../lib/attachment/link-identity.js'
 import type { IpAddress } from '../../lib/ip/address.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { attachmentKey } from '../../lib/store/record.js'
-import { belongsTo, hostLinkName } from './identity.js'
+import { belongsTo } from './identity.js'
 import { type OtherLease, otherLeases } from './other-leases.js'
 import { answers, endsInContainer, isPortOf, locate, nameOf, type Segment } from './segment.js'
 

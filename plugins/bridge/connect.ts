@@ -1,5 +1,6 @@
 /** The part of ADD that runs inside the container's namespace: one way in, one way out. */
 
+import { hostLinkName } from '../../lib/attachment/link-identity.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
@@ -9,7 +10,7 @@ import type { Work } from './attach.js'
 import type { Attached } from './attached.js'
 import { remove } from './detach.js'
 import { ensureBridge } from './ensure-bridge.js'
-import { belongsTo, hostLinkAlias, hostLinkName } from './identity.js'
+import { belongsTo, hostLinkAlias } from './identity.js'
 import { randomMac } from './mac.js'
 import { createPair } from './port.js'
 

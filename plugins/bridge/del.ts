@@ -3,21 +3,33 @@
  * left: an address that is free while it lives on a link would go to a second pod.
  */
 
+import { removeAbandoned } from '../../lib/attachment/abandoned.js'
 import { collectFailures } from '../../lib/attachment/failures.js'
 import { type AddHasBegun, removeAttachment } from '../../lib/attachment/removal.js'
 import { findDelegate } from '../../lib/cni/delegate.js'
 import type { DelRequest } from '../../lib/cni/request.js'
 import { openHost } from '../../lib/netns/namespace.js'
 import { attachmentKey } from '../../lib/store/record.js'
-import { type Attached, placeOf } from './attached.js'
+import { type Attached, placeOf, placesOf } from './attached.js'
 import type { BridgeConfig } from './config.js'
-import { detach, detachInside } from './detach.js'
+import { detach, detachInside, forget } from './detach.js'
 import { removeRules, removeUnrecordedRules } from './ruleset.js'
 
 export function del(request: DelRequest<BridgeConfig>): void {
   removeAttachment<Attached>(placeOf(request, request), (attached, addHasBegun) =>
     remove(request, attached, addHasBegun),
   )
+  removeAbandoned<Attached>(placesOf(request), {
+    own: attachmentKey(request.network, request.containerId, request.ifName),
+    linkOf: ({ hostLink }) => hostLink,
+    remove: (gone, attached) => removeLinkless({ network: request.network, ...gone }, attached),
+  })
+}
+
+/** Of an attachment whose link is gone. Its lease is left to its own DEL and to GC: they ask IPAM by its names. */
+function removeLinkless(whose: Parameters<typeof removeRules>[0], attached: Attached): void {
+  forget(openHost(), attached)
+  removeRules(whose, attached)
 }
 
 function remove(request: DelRequest<BridgeConfig>, attached: Attached | undefined, addHasBegun: AddHasBegun): void {

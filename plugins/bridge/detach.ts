@@ -1,5 +1,6 @@
 /** Takes an attachment's links away, only where they are its own. What throws here may have left a link alive. */
 
+import { keyInAlias } from '../../lib/attachment/link-identity.js'
 import type { IpAddress } from '../../lib/ip/address.js'
 import { parsePrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
@@ -8,7 +9,6 @@ import { inContainerIfPresent } from '../../lib/netns/namespace.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { warn } from '../../lib/sys/log.js'
 import type { Attached } from './attached.js'
-import { keyInAlias } from './identity.js'
 import { forgetNeighbours } from './neighbours.js'
 import { findOwnLink } from './own-link.js'
 
@@ -20,8 +20,8 @@ export function detach(host: Netlink, key: string, attached: Attached | undefine
   return found !== undefined
 }
 
-/** Where the record has no MAC, as an earlier version wrote it, the entries stay: the next ADD sees another's in them. */
-function forget(host: Netlink, { gatewayLink, addresses, mac }: Attached): void {
+/** Forgets the container's addresses. Where the record has no MAC, as an earlier version wrote it, the entries stay: the next ADD sees another's in them. */
+export function forget(host: Netlink, { gatewayLink, addresses, mac }: Attached): void {
   if (gatewayLink === '' || mac === undefined) return
   const known = addresses
     .map((text) => parsePrefix(text)?.address)

@@ -1,5 +1,6 @@
 /** The host as the container's gateway: addresses on the bridge, or on a link into one of its VLANs. */
 
+import { hostLinkName } from '../../lib/attachment/link-identity.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import { equalAddresses, type IpAddress, isLinkLocal, nextAddress } from '../../lib/ip/address.js'
 import { broadcastOf, equalPrefixes, formatPrefix, networkOf, overlaps, type Prefix } from '../../lib/ip/prefix.js'
@@ -13,7 +14,6 @@ import { preferSysctl } from '../../lib/sysctl/sysctl.js'
 import type { Settings } from './config.js'
 import { isOurs } from './ensure-bridge.js'
 import { type GatewayLink, giveIpv6 } from './gateway-ipv6.js'
-import { hostLinkName } from './identity.js'
 import { subnetOf } from './leased-from.js'
 import { nodeOwnsSubnet, sharedSubnets } from './node-subnets.js'
 import { setVlans } from './port.js'

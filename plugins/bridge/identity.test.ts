@@ -1,5 +1,6 @@
 import t from 'tap'
-import { hostLinkAlias, hostLinkMac, hostLinkName, keyInAlias, readAlias } from './identity.js'
+import { hostLinkName, keyInAlias } from '../../lib/attachment/link-identity.js'
+import { hostLinkAlias, hostLinkMac, readAlias } from './identity.js'
 
 const KEY = '26026bd18b7cde68'
 

@@ -1,18 +1,11 @@
-/** How a host veth is known to be an attachment's: its name, its MAC, its alias. */
+/** How a host veth is known to be an attachment's: its name (lib/attachment/link-identity.ts), its MAC, its alias. */
 
+import { keyInAlias } from '../../lib/attachment/link-identity.js'
 import { podName } from '../../lib/cni/args.js'
 import type { Link } from '../../lib/netlink/links/link.js'
-import { randomBytes } from '../../lib/sys/process.js'
-import { hex } from '../../lib/sys/text.js'
 
 /** IFALIASZ less its NUL, include/uapi/linux/if.h. */
 const LONGEST_ALIAS = 255
-
-/** Two names that follow from the attachment's key, then random ones, for links that are in the way. */
-export function hostLinkName(key: string, attempt = 0): string {
-  const digits = attempt < 2 ? key.slice(attempt * 8, attempt * 8 + 8) : hex(randomBytes(4))
-  return `veth${digits}`
-}
 
 /**
  * The MAC that a host veth is born with. It tells whose the link is before it has an alias; and beginning
@@ -59,13 +52,6 @@ function decoded(name: string): string {
   } catch {
     return ''
   }
-}
-
-/** The attachment's key at the beginning of an alias of ours. */
-export function keyInAlias(alias: string | undefined): string | undefined {
-  if (alias === undefined || alias[16] !== ' ') return undefined
-  for (let at = 0; at < 16; at++) if (!'0123456789abcdef'.includes(alias[at] as string)) return undefined
-  return alias.slice(0, 16)
 }
 
 export function belongsTo(key: string, link: Link): boolean {

@@ -1,5 +1,6 @@
 /** The part of a bridge that a container's frames reach, and who is there already. */
 
+import { keyInAlias } from '../../lib/attachment/link-identity.js'
 import type { IpAddress } from '../../lib/ip/address.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { removeNeighbour, resolveNeighbour } from '../../lib/netlink/neighbours.js'
@@ -7,7 +8,6 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import { monotonic, sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import type { Settings } from './config.js'
-import { keyInAlias } from './identity.js'
 
 export interface Segment {
   readonly host: Netlink

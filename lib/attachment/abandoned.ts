@@ -1,0 +1,146 @@
+/**
+ * Attachments that ended without a DEL of ours: another program's DEL, as the reference's after a rollback, or a crash
+ * deleted the link, and what we made for it stayed. Each DEL looks at a few other records for such ones, so that no node
+ * needs a GC for them.
+ */
+
+import { messageOf } from '../cni/error.js'
+import { getLink } from '../netlink/links/requests.js'
+import type { Netlink } from '../netlink/netlink.js'
+import { openHost } from '../netns/namespace.js'
+import {
+  attachmentKey,
+  claimIfFree,
+  type ListedRecord,
+  type RecordsPlace,
+  readRecord,
+  someKeys,
+} from '../store/record.js'
+import { monotonic } from '../sys/clock.js'
+import { setModified, stat, writeFile } from '../sys/file.js'
+import { warn } from '../sys/log.js'
+import { hostLinkName, keyInAlias } from './link-identity.js'
+import { removeClaimed } from './removal.js'
+
+/** A node of 110 pods is through after a handful of looks, and no DEL takes much longer for one. */
+const MOST = 20
+/** Seconds that a look which finds nothing is good for. */
+const INTERVAL = 10
+
+export interface Sweep<T> {
+  /** The attachment of the call: it is left out, and which records are looked at follows from it. */
+  readonly own: string
+  /** The host's end; undefined where the record knows none, which tells nothing. */
+  linkOf(recorded: T): string | undefined
+  /** Removes what was made for an attachment whose link is gone. */
+  remove(attachment: Gone, recorded: T): void
+}
+
+export interface Gone {
+  readonly key: string
+  readonly containerId: string
+  readonly ifName: string
+}
+
+/**
+ * Never fails: the call it is a part of has done its own work. A look that finds nothing is good for a while, so that the
+ * DELs of a busy node do not pay for it.
+ */
+export function removeAbandoned<T>(place: RecordsPlace, sweep: Sweep<T>): void {
+  try {
+    if (hasLooked(place)) return
+    const keys = someKeys(place, sweep.own, MOST)
+    if (keys.length > 0 && removeAmong(place, keys, sweep) === 0) noteLook(place)
+  } catch (error) {
+    warn(`cannot look for attachments whose links are gone: ${messageOf(error)}`)
+  }
+}
+
+/** Returns how many were found. */
+function removeAmong<T>(place: RecordsPlace, keys: readonly string[], { linkOf, remove }: Sweep<T>): number {
+  const host = openHost()
+  let found = 0
+  try {
+    const isMissing = missingLinks(host)
+    // Most records need not be opened: the link has the name that `bridge` gives it first.
+    for (const key of missing(host, keys, (one) => hostLinkName(one))) {
+      const listed = readRecord<T>(place, key)
+      const link = linkOfReady(place, listed, linkOf)
+      if (link === undefined || !isMissing(key, link)) continue
+      found++
+      try {
+        withdraw(place, listed, host, { linkOf, remove })
+      } catch (error) {
+        warn(`cannot remove what is left of ${listed.containerId}/${listed.ifName}: ${messageOf(error)}`)
+      }
+    }
+  } finally {
+    host.close()
+  }
+  return found
+}
+
+/** An empty file beside the plugin's records: its time is that of the last look that found nothing, on the clock of this boot. */
+function noteOf({ stateDir, network, plugin }: RecordsPlace): string {
+  return `${stateDir}/${network}/.${plugin}-looked`
+}
+
+function hasLooked(place: RecordsPlace): boolean {
+  const note = stat(noteOf(place))
+  const age = monotonic() / 1000 - (note?.modified.seconds ?? Number.POSITIVE_INFINITY)
+  return age >= 0 && age < INTERVAL
+}
+
+function noteLook(place: RecordsPlace): void {
+  const path = noteOf(place)
+  writeFile(path, '', { create: true })
+  setModified(path, { seconds: Math.floor(monotonic() / 1000), nanoseconds: 0 })
+}
+
+/** Those whose link there is not, asked of the kernel in one go. */
+function missing(host: Netlink, keys: readonly string[], nameOf: (key: string) => string): string[] {
+  const failures = host.batch(keys.map((key) => getLink(nameOf(key))))
+  return failures.flatMap(({ index, error }) => (error.code === 'ENODEV' ? [keys[index] as string] : []))
+}
+
+/** Whether there is no link of that name, and none with the attachment's alias: somebody may have renamed it. */
+function missingLinks(host: Netlink): (key: string, link: string) => boolean {
+  let aliases: ReadonlySet<string | undefined> | undefined
+  return (key, link) => {
+    if (host.links.find(link) !== undefined) return false
+    aliases ??= new Set(host.links.list({ kind: 'veth' }).map(({ alias }) => keyInAlias(alias)))
+    return !aliases.has(key)
+  }
+}
+
+/** Undefined for one that is being made or removed, of an earlier boot, or not written by us for this place. */
+function linkOfReady<T>(
+  { network }: RecordsPlace,
+  { key, state, sameBoot, content, containerId, ifName }: ListedRecord<T>,
+  linkOf: (recorded: T) => string | undefined,
+): string | undefined {
+  if (state !== 'ready' || !sameBoot || content === undefined) return undefined
+  const link = attachmentKey(network, containerId, ifName) === key ? linkOf(content) : undefined
+  return link === '' ? undefined : link
+}
+
+/** An ADD may have begun since the record was read, and it may have finished: then the link is there. */
+function withdraw<T>(
+  place: RecordsPlace,
+  gone: Gone,
+  host: Netlink,
+  { linkOf, remove }: Pick<Sweep<T>, 'linkOf' | 'remove'>,
+): void {
+  const { containerId, ifName } = gone
+  const claimed = claimIfFree<T>({ ...place, containerId, ifName })
+  if (claimed === undefined) return
+  const { earlier } = claimed
+  const link = earlier?.state === 'ready' ? linkOf(earlier.content) : undefined
+  if (link === undefined || host.links.find(link) !== undefined) {
+    claimed.release()
+    return
+  }
+  removeClaimed(claimed, (recorded) => {
+    if (recorded !== undefined) remove(gone, recorded)
+  })
+}
