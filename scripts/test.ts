@@ -20,6 +20,11 @@ import { installReference } from '../lib/testing/reference.js'
 /** Of the namespace tests, at a time: much of theirs is waiting for the kernel. */
 const SHARES = 2
 
+/** Of each file, in milliseconds. */
+const durations: [file: string, time: number][] = []
+/** So many of the slowest files are named at the end: the whole must stay under ten minutes. */
+const SLOWEST = 12
+
 interface Counts {
   passed: number
   failed: number
@@ -62,7 +67,8 @@ async function runTests(files: string[], prefix: string[], timeout: number, jobs
   const parser = new Parser()
   const watch = (inner: Parser, path: string) => {
     inner.on('child', (deeper: Parser) => watch(deeper, path === '' ? deeper.name : `${path} > ${deeper.name}`))
-    inner.on('assert', ({ ok, name, skip, todo, diag }: Assertion) => {
+    inner.on('assert', ({ ok, name, skip, todo, diag, time = 0 }: Assertion) => {
+      if (inner === parser) durations.push([name, time])
       // A subtest's own line repeats what its assertions said.
       if (inner.name !== undefined && children.has(`${path}/${name}`)) return
       if (skip) counts.skipped++
@@ -92,6 +98,8 @@ interface Assertion {
   name: string
   skip: string | boolean
   todo: string | boolean
+  /** Milliseconds. */
+  time?: number
   diag?: unknown
 }
 
@@ -125,6 +133,9 @@ if (which !== 'unit') {
     const counts = await Promise.all(shares.map((share) => runTests(share, prefix, LONG ? 7200 : 1200, 1)))
     for (const one of counts) add(one)
   }
+}
+for (const [file, time] of durations.sort(([, a], [, b]) => b - a).slice(0, SLOWEST)) {
+  console.log(`# ${(time / 1000).toFixed(0).padStart(4)} s  ${file.replace('build/js/', '')}`)
 }
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`)
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)

@@ -49,8 +49,9 @@ export function sharedSubnets(
   return found
 }
 
-function isOfNoSegment({ address }: Prefix): boolean {
-  return isLoopback(address) || isLinkLocal(address)
+/** An address alone, as of a tunnel's end, has no neighbours that pods could hide. */
+function isOfNoSegment({ address, length }: Prefix): boolean {
+  return isLoopback(address) || isLinkLocal(address) || length === address.bytes.length * 8
 }
 
 /** Whether pods are behind a link, or it has a routing table of its own (VRF). */

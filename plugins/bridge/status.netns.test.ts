@@ -132,6 +132,7 @@ t.test('a network that is as it should be is silent', { skip }, async (t) => {
     [['10.1.2.0/24'], { mtu: 1200, vlan: 0, ipMasq: true }],
   ] as const) {
     const host = node(t)
+    host.batch('addr add 10.1.2.0/32 dev up0') // as a tunnel's end has it
     const one = attach(t, host, network(t, { subnets, config }))
     const status = one.status()
     t.match(status, { status: 0, stderr: '' })
