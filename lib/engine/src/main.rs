@@ -156,7 +156,10 @@ unsafe fn fail_with_exception(ctx: *mut qjs::JSContext) -> ! {
         let error = qjs::JS_GetException(ctx);
         // What the engine throws where there is no memory for an error.
         if qjs::JS_IsNull(error) {
-            last_words::fail("out of memory", "the plugin needs more than ulimit -v and ulimit -d allow, or more than 256 MiB");
+            last_words::fail(
+                "out of memory",
+                "the plugin needs more than ulimit -v and ulimit -d allow, or more than 256 MiB",
+            );
         }
         let words = qjs::JS_ToCString(ctx, error);
         let details = if words.is_null() { "" } else { CStr::from_ptr(words).to_str().unwrap_or("") };
