@@ -27,9 +27,6 @@ function nodeFiles(plugin: string): string[] {
   return ['applied', 'excluded', 'lock', 'peers', 'stamp'].map((name) => `file /run/flatnet/*/${plugin}/${name} *`)
 }
 
-/** When a DEL last looked for attachments whose links others have deleted. */
-const LOOKED = 'file /run/flatnet/*/.*-looked *'
-
 export const PLUGINS: readonly Descriptor[] = [
   {
     type: 'bridge',
@@ -54,7 +51,6 @@ export const PLUGINS: readonly Descriptor[] = [
       'host route6 dev=cni0 *protocol=kernel *',
       'host sysctl *conf/cni0/*',
       ...FORWARDING,
-      LOOKED,
     ],
     state: ['/run/flatnet'],
     stateKey: 'stateDir',
@@ -111,7 +107,7 @@ export const PLUGINS: readonly Descriptor[] = [
     },
     perAttachment: ['runtimeConfig.portMappings.0.hostPort'],
     spoil: ['nft flush ruleset'],
-    leaves: ['host sysctl *route_localnet:*', ...PORTMAP_IPTABLES, ...FORWARDING, LOOKED],
+    leaves: ['host sysctl *route_localnet:*', ...PORTMAP_IPTABLES, ...FORWARDING],
     state: ['/run/flatnet'],
     needs: ['nft', 'nft nat'],
   },
@@ -126,7 +122,7 @@ export const PLUGINS: readonly Descriptor[] = [
     faults: { 'a burst without a rate': { ingressRate: null, egressRate: null, egressBurst: null } },
     spoil: ['tc qdisc del dev suite-h1 root'],
     // They end with the link, which the interface plugin deletes next.
-    leaves: ['host qdisc * dev suite-h*', 'host filter suite-h*', LOOKED],
+    leaves: ['host qdisc * dev suite-h*', 'host filter suite-h*'],
     needs: ['tc tbf', 'tc ingress', 'ifb'],
   },
   {
@@ -135,7 +131,7 @@ export const PLUGINS: readonly Descriptor[] = [
     config: { ingressPolicy: 'same-bridge' },
     since: '0.3.0',
     spoil: ['nft flush ruleset'],
-    leaves: [...FIREWALL_IPTABLES, LOOKED],
+    leaves: FIREWALL_IPTABLES,
     state: ['/run/flatnet'],
     needs: ['nft'],
   },

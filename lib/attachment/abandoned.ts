@@ -16,16 +16,16 @@ import {
   readRecord,
   someKeys,
 } from '../store/record.js'
-import { monotonic } from '../sys/clock.js'
-import { setModified, stat, writeFile } from '../sys/file.js'
+import { stat } from '../sys/file.js'
 import { warn } from '../sys/log.js'
 import { hostLinkName, keyInAlias } from './link-identity.js'
 import { removeClaimed } from './removal.js'
 
 /** A node of 110 pods is through after a handful of looks, and no DEL takes much longer for one. */
 const MOST = 20
-/** Seconds that a look which finds nothing is good for. */
-const INTERVAL = 10
+/** Where the directory of records is larger (bytes: some hundred records or more), only each eighth DEL looks. */
+const LARGE = 4096
+const ONE_IN = 8
 
 export interface Sweep<T> {
   /** The attachment of the call: it is left out, and which records are looked at follows from it. */
@@ -42,24 +42,25 @@ export interface Gone {
   readonly ifName: string
 }
 
-/**
- * Never fails: the call it is a part of has done its own work. A look that finds nothing is good for a while, so that the
- * DELs of a busy node do not pay for it.
- */
+/** Never fails: the call that it is a part of has done its own work. */
 export function removeAbandoned<T>(place: RecordsPlace, sweep: Sweep<T>): void {
   try {
-    if (hasLooked(place)) return
+    if (!isDue(place, sweep.own)) return
     const keys = someKeys(place, sweep.own, MOST)
-    if (keys.length > 0 && removeAmong(place, keys, sweep) === 0) noteLook(place)
+    if (keys.length > 0) removeAmong(place, keys, sweep)
   } catch (error) {
     warn(`cannot look for attachments whose links are gone: ${messageOf(error)}`)
   }
 }
 
-/** Returns how many were found. */
-function removeAmong<T>(place: RecordsPlace, keys: readonly string[], { linkOf, remove }: Sweep<T>): number {
+/** A thousand names cost more to list than the look itself; the keys are hashes, so that their digits choose at random. */
+function isDue({ stateDir, network, plugin }: RecordsPlace, own: string): boolean {
+  const { size = 0 } = stat(`${stateDir}/${network}/${plugin}`) ?? {}
+  return size <= LARGE || Number.parseInt(own.slice(8, 16), 16) % ONE_IN === 0
+}
+
+function removeAmong<T>(place: RecordsPlace, keys: readonly string[], { linkOf, remove }: Sweep<T>): void {
   const host = openHost()
-  let found = 0
   try {
     const isMissing = missingLinks(host)
     // Most records need not be opened: the link has the name that `bridge` gives it first.
@@ -67,7 +68,6 @@ function removeAmong<T>(place: RecordsPlace, keys: readonly string[], { linkOf, 
       const listed = readRecord<T>(place, key)
       const link = linkOfReady(place, listed, linkOf)
       if (link === undefined || !isMissing(key, link)) continue
-      found++
       try {
         withdraw(place, listed, host, { linkOf, remove })
       } catch (error) {
@@ -77,24 +77,6 @@ function removeAmong<T>(place: RecordsPlace, keys: readonly string[], { linkOf, 
   } finally {
     host.close()
   }
-  return found
-}
-
-/** An empty file beside the plugin's records: its time is that of the last look that found nothing, on the clock of this boot. */
-function noteOf({ stateDir, network, plugin }: RecordsPlace): string {
-  return `${stateDir}/${network}/.${plugin}-looked`
-}
-
-function hasLooked(place: RecordsPlace): boolean {
-  const note = stat(noteOf(place))
-  const age = monotonic() / 1000 - (note?.modified.seconds ?? Number.POSITIVE_INFINITY)
-  return age >= 0 && age < INTERVAL
-}
-
-function noteLook(place: RecordsPlace): void {
-  const path = noteOf(place)
-  writeFile(path, '', { create: true })
-  setModified(path, { seconds: Math.floor(monotonic() / 1000), nanoseconds: 0 })
 }
 
 /** Those whose link there is not, asked of the kernel in one go. */
