@@ -1,13 +1,13 @@
 /**
- * Runs the compiled tests with tap and closes with `N passed, N failed`.
+ * Runs the compiled tests and closes with `N passed, N failed`.
  *   test.js [unit|netns] [substring of a file name]
  *
  * With FLATNET_LONG=1 the namespace tests try all of what they otherwise try a sample of. A file that has not ended
  * after 20 minutes hangs: on a quiet machine none takes two.
  *
- * Namespace tests run in two shares, each file by file inside a network and a mount namespace made here, with empty
- * /run/netns, /run/flatnet, /var/lib/cni and /etc/cni, so that nothing they do reaches the machine. Without root
- * they run in a user namespace, where the kernel allows one.
+ * Each file is a process that prints TAP. A namespace test runs in a network and a mount namespace of its own, with empty
+ * /run/netns, /run/flatnet, /var/lib/cni and /etc/cni, so that nothing it does reaches the machine or another file.
+ * Without root it runs in a user namespace, where the kernel allows one.
  */
 
 import { spawn, spawnSync } from 'node:child_process'
@@ -17,8 +17,22 @@ import { Parser } from 'tap-parser'
 import { LONG } from '../lib/testing/long.js'
 import { installReference } from '../lib/testing/reference.js'
 
-/** Of the namespace tests, at a time: much of theirs is waiting for the kernel. */
-const SHARES = 2
+const NODE = [process.execPath, '--enable-source-maps']
+
+/** More than there are cores: half of a namespace test's time is waiting for the kernel. */
+const NETNS_WORKERS = 4
+
+/** Parts of the names of files that take long. They start first, the last of these before all, so that none runs alone at the end. */
+const SLOW = [
+  'masquerade',
+  'faults',
+  'firewall/firewall',
+  'machine',
+  'host-local.netns',
+  'crash',
+  'reference',
+  'delegation',
+]
 
 /** Of each file, in milliseconds. */
 const durations: [file: string, time: number][] = []
@@ -58,19 +72,25 @@ const HIDE = ['/run/netns', '/run/flatnet', '/var/lib/cni', '/etc/cni']
   .map((path) => `mkdir -p ${path} 2>/dev/null; [ -d ${path} ] && mount -t tmpfs flatnet ${path};`)
   .join(' ')
 
-async function runTests(files: string[], prefix: string[], timeout: number, jobs: number): Promise<Counts> {
+/** Runs a program that prints TAP, and adds up what it says. */
+async function runProgram(name: string, command: string[]): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 }
-  if (files.length === 0) return counts
-  const tap = ['node_modules/.bin/tap', 'run', '--reporter=tap', '--disable-coverage', '--allow-empty-coverage']
-  const command = [...prefix, ...tap, `--timeout=${timeout}`, `--jobs=${jobs}`, ...files]
-  const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const started = Date.now()
+  const child = spawn(command[0] ?? '', command.slice(1), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TAP_TIMEOUT: '0' },
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), LONG ? 7_200_000 : 1_200_000)
   const parser = new Parser()
   const watch = (inner: Parser, path: string) => {
-    inner.on('child', (deeper: Parser) => watch(deeper, path === '' ? deeper.name : `${path} > ${deeper.name}`))
-    inner.on('assert', ({ ok, name, skip, todo, diag, time = 0 }: Assertion) => {
-      if (inner === parser) durations.push([name, time])
+    const children = new Set<string>()
+    inner.on('child', (deeper: Parser) => {
+      children.add(deeper.name)
+      watch(deeper, `${path} > ${deeper.name}`)
+    })
+    inner.on('assert', ({ ok, name, skip, todo, diag }: Assertion) => {
       // A subtest's own line repeats what its assertions said.
-      if (inner.name !== undefined && children.has(`${path}/${name}`)) return
+      if (children.has(name)) return
       if (skip) counts.skipped++
       else if (ok || todo) counts.passed++
       else {
@@ -80,17 +100,35 @@ async function runTests(files: string[], prefix: string[], timeout: number, jobs
         )
       }
     })
-    inner.on('child', (deeper: Parser) => children.add(`${path}/${deeper.name}`))
   }
-  const children = new Set<string>()
-  watch(parser, '')
+  watch(parser, name)
   child.stdout.pipe(parser)
+  const parsed = new Promise<{ ok: boolean }>((done) => parser.on('complete', done))
   const status = await new Promise<number>((done) => child.on('close', (code) => done(code ?? 1)))
-  if (status !== 0 && counts.failed === 0) {
+  const { ok } = await parsed
+  clearTimeout(timer)
+  if ((status !== 0 || !ok) && counts.failed === 0) {
     counts.failed++
-    console.log(`not ok: tap ended with status ${status}`)
+    console.log(`not ok: ${name} ended with status ${status}${ok ? '' : ', and its TAP is not whole'}`)
   }
+  durations.push([name, Date.now() - started])
   return counts
+}
+
+/** Runs files in one process: loading tap takes a second of processor time. */
+async function runTogether(name: string, files: string[]): Promise<void> {
+  if (files.length > 0) add(await runProgram(name, [...NODE, 'build/js/scripts/test-together.js', ...files]))
+}
+
+/** Runs each file in a process of its own behind `prefix`; whichever worker is free takes the next. */
+async function runEach(files: string[], prefix: string[], workers: number): Promise<void> {
+  const queue = [...files]
+  const work = async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      add(await runProgram(file.replace('build/js/', ''), [...prefix, ...NODE, file]))
+    }
+  }
+  await Promise.all(Array.from({ length: workers }, work))
 }
 
 interface Assertion {
@@ -98,8 +136,6 @@ interface Assertion {
   name: string
   skip: string | boolean
   todo: string | boolean
-  /** Milliseconds. */
-  time?: number
   diag?: unknown
 }
 
@@ -119,7 +155,11 @@ const add = ({ passed, failed, skipped }: Counts) => {
   total.skipped += skipped
 }
 
-if (which !== 'netns') add(await runTests(testFiles('build/js', false, substring), [], 600, 2))
+if (which !== 'netns') {
+  const files = testFiles('build/js', false, substring)
+  const groups = [0, 1].map((group) => files.filter((_, at) => at % 2 === group))
+  await Promise.all(groups.map((group, at) => runTogether(`unit tests, group ${at + 1}`, group)))
+}
 if (which !== 'unit') {
   const inside = privately()
   if (inside === undefined) {
@@ -129,13 +169,13 @@ if (which !== 'unit') {
     installReference()
     const prefix = [...inside, 'sh', '-c', `${HIDE} ip link set lo up; exec "$@"`, 'sh']
     const files = testFiles('build/js', true, substring)
-    const shares = Array.from({ length: SHARES }, (_, at) => files.filter((_, file) => file % SHARES === at))
-    const counts = await Promise.all(shares.map((share) => runTests(share, prefix, LONG ? 7200 : 1200, 1)))
-    for (const one of counts) add(one)
+    const slow = (file: string) => SLOW.findIndex((part) => file.includes(part))
+    files.sort((a, b) => slow(b) - slow(a))
+    await runEach(files, prefix, NETNS_WORKERS)
   }
 }
 for (const [file, time] of durations.sort(([, a], [, b]) => b - a).slice(0, SLOWEST)) {
-  console.log(`# ${(time / 1000).toFixed(0).padStart(4)} s  ${file.replace('build/js/', '')}`)
+  console.log(`# ${(time / 1000).toFixed(0).padStart(4)} s  ${file}`)
 }
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`)
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)

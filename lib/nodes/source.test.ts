@@ -2,10 +2,10 @@ import t from 'tap'
 import { bytesOfTable } from './source.js'
 
 const encode = (text: string) => new Uint8Array(Buffer.from(text))
-// The engine's strict decoder, played by Node.
-Object.assign(globalThis, { door: { decode: (bytes: Uint8Array) => Buffer.from(bytes).toString() } })
 
 t.test('bytesOfTable holds the whole table, whatever stands around it', async (t) => {
+  // The engine's strict decoder, played by Node.
+  Object.assign(globalThis, { door: { decode: (bytes: Uint8Array) => Buffer.from(bytes).toString() } })
   const found = (text: string) => {
     const part = bytesOfTable({ bytes: encode(text), raw: JSON.parse(text) })
     return part === undefined ? undefined : Buffer.from(part).toString()
