@@ -29,11 +29,9 @@ export interface ClusterOptions {
   readonly pods?: boolean
 }
 
-/** Without duplicate address detection: as long as a link-local address is tentative, its link forwards no IPv6. */
+/** As long as a link-local address is tentative, its link forwards no IPv6. */
 function makeNetns(t: Owner, name: string): Netns {
-  const netns = Netns.create(t, name)
-  netns.run('sysctl', '-qw', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0')
-  return netns
+  return Netns.create(t, name, { duplicates: false })
 }
 
 export class Pod {
@@ -104,36 +102,20 @@ export class ClusterNode {
     const netns = makeNetns(this.t, id)
     const link = `veth${at}`
     const mtu = this.options.mtu ?? 1500
-    this.host.run(
-      'ip',
-      'link',
-      'add',
-      link,
-      'mtu',
-      String(mtu),
-      'master',
-      'cni0',
-      'type',
-      'veth',
-      'peer',
-      ifName,
-      'netns',
-      netns.path,
-      'mtu',
-      String(mtu),
+    this.host.batch(
+      `link add ${link} mtu ${mtu} master cni0 type veth peer ${ifName} netns ${netns.path} mtu ${mtu}`,
+      `link set ${link} up`,
     )
-    this.host.run('ip', 'link', 'set', link, 'up')
     const lines = [`link set ${ifName} up`]
     const ips: Json[] = []
     for (const cidr of this.spec.podCIDRs) {
       const [base = '', length] = cidr.split('/')
       const address = nth(base, at + 1)
-      lines.push(`addr add ${address}/${length} dev ${ifName}${base.includes(':') ? ' nodad' : ''}`)
-      lines.push(`${base.includes(':') ? '-6 ' : ''}route add default via ${nth(base, 1)}`)
+      lines.push(addressed('add', `${address}/${length}`, ifName))
+      lines.push(`route add ${everywhere(base)} via ${nth(base, 1)}`)
       ips.push({ address: `${address}/${length}`, gateway: nth(base, 1), interface: 2 })
     }
-    netns.batch(...lines.filter((line) => !line.startsWith('-6')))
-    for (const line of lines) if (line.startsWith('-6')) netns.run('ip', ...line.split(' '))
+    netns.batch(...lines)
     const interfaces = [
       { name: 'cni0', mac: '02:00:00:00:00:01' },
       { name: link, mac: '02:00:00:00:00:02', mtu },
@@ -185,18 +167,19 @@ export class ClusterNode {
   /** Gives the uplink its addresses, and default routes to a router that may come later. */
   address(): void {
     const { addresses, segment = 0 } = this.spec
-    for (const address of addresses) {
-      const six = address.includes(':')
-      this.host.run('ip', 'addr', 'replace', address, 'dev', 'eth0', ...nodad(address))
-      const gateway = six ? `fd09:${segment}::fe` : `10.9.${segment}.254`
-      this.host.run('ip', six ? '-6' : '-4', 'route', 'replace', 'default', 'via', gateway, 'dev', 'eth0')
-    }
+    const lines = addresses.flatMap((address) => {
+      const gateway = address.includes(':') ? `fd09:${segment}::fe` : `10.9.${segment}.254`
+      return [addressed('replace', address, 'eth0'), `route replace ${everywhere(address)} via ${gateway} dev eth0`]
+    })
+    this.host.batch(...lines)
   }
 
   /** The node's pods have other addresses from now on: the bridge is renumbered, and the pods go. */
   renumber(podCIDRs: readonly string[]): void {
-    for (const cidr of this.spec.podCIDRs) this.host.run('ip', 'addr', 'del', onBridge(cidr), 'dev', 'cni0')
-    for (const cidr of podCIDRs) this.host.run('ip', 'addr', 'add', onBridge(cidr), 'dev', 'cni0', ...nodad(cidr))
+    this.host.batch(
+      ...this.spec.podCIDRs.map((cidr) => `addr del ${onBridge(cidr)} dev cni0`),
+      ...podCIDRs.map((cidr) => addressed('add', onBridge(cidr), 'cni0')),
+    )
     this.spec = { ...this.spec, podCIDRs }
     for (const { netns } of this.pods.splice(0)) netns.remove()
   }
@@ -245,8 +228,7 @@ export class Cluster {
     while (this.#segments.length <= at) {
       const number = this.#segments.length
       const segment = makeNetns(this.t, `segment${number}`)
-      segment.run('ip', 'link', 'add', 'switch', 'mtu', String(this.options.mtu ?? 1500), 'type', 'bridge')
-      segment.run('ip', 'link', 'set', 'switch', 'up')
+      segment.batch(`link add switch mtu ${this.options.mtu ?? 1500} type bridge`, 'link set switch up')
       this.#segments.push(segment)
       if (number > 0) this.#connectRouter(number)
     }
@@ -268,30 +250,12 @@ export class Cluster {
   /** A link from a machine to a segment's switch. */
   #plug(machine: Netns, segment: number, name: string, addresses: readonly string[]): void {
     const port = `port${++this.#ports}`
-    const mtu = String(this.options.mtu ?? 1500)
-    const on = this.#segments[segment] as Netns
-    on.run(
-      'ip',
-      'link',
-      'add',
-      port,
-      'mtu',
-      mtu,
-      'master',
-      'switch',
-      'type',
-      'veth',
-      'peer',
-      name,
-      'netns',
-      machine.path,
-      'mtu',
-      mtu,
+    const mtu = this.options.mtu ?? 1500
+    this.#segments[segment]?.batch(
+      `link add ${port} mtu ${mtu} master switch type veth peer ${name} netns ${machine.path} mtu ${mtu}`,
+      `link set ${port} up`,
     )
-    on.run('ip', 'link', 'set', port, 'up')
-    machine.run('ip', 'link', 'set', name, 'up')
-    for (const address of addresses)
-      machine.run('ip', 'addr', 'add', address, 'dev', name, ...(address.includes(':') ? ['nodad'] : []))
+    machine.batch(`link set ${name} up`, ...addresses.map((address) => addressed('add', address, name)))
   }
 
   addNode(spec: NodeSpec): ClusterNode {
@@ -303,35 +267,26 @@ export class Cluster {
     this.#plug(host, segment, 'eth0', [])
     // A hardware address of its own: else it would be that of some pod's link, and change with the pods.
     const mac = `02:00:00:00:00:${(this.nodes.length + 1).toString(16).padStart(2, '0')}`
-    host.run('ip', 'link', 'add', 'cni0', 'address', mac, 'mtu', String(this.options.mtu ?? 1500), 'type', 'bridge')
-    host.run('ip', 'link', 'set', 'cni0', 'up')
-    for (const cidr of spec.podCIDRs) {
-      const [base = '', length] = cidr.split('/')
-      host.run(
-        'ip',
-        'addr',
-        'add',
-        `${nth(base, 1)}/${length}`,
-        'dev',
-        'cni0',
-        ...(base.includes(':') ? ['nodad'] : []),
-      )
-    }
+    host.batch(
+      `link add cni0 address ${mac} mtu ${this.options.mtu ?? 1500} type bridge`,
+      'link set cni0 up',
+      ...spec.podCIDRs.map((cidr) => addressed('add', onBridge(cidr), 'cni0')),
+    )
     const node = new ClusterNode(this.t, spec, host, this.options)
     node.address()
     this.nodes.push(node)
     return node
   }
 
-  /** Everybody pings everybody: pods to pods and nodes, nodes to pods. What does not answer, as `from -> to`. */
-  unreachable(): string[] {
+  /** Everybody pings everybody: pods (`from` all, or only these) to pods and nodes, nodes to pods. What does not answer, as `from -> to`. */
+  unreachable(from: readonly Pod[] = this.pods): string[] {
     const targets = [
       ...this.pods.flatMap(({ addresses }) => addresses),
       ...this.nodes.flatMap(({ addresses }) => addresses),
     ]
     const podFamilies = (addresses: readonly string[]) => new Set(addresses.map((address) => address.includes(':')))
     const lost: string[] = []
-    for (const pod of this.pods) {
+    for (const pod of from) {
       const families = podFamilies(pod.addresses)
       lost.push(
         ...silent(
@@ -365,8 +320,14 @@ function silent(from: Netns, name: string, targets: readonly string[]): string[]
     .map((to) => `${name} -> ${to}`)
 }
 
-function nodad(address: string): string[] {
-  return address.includes(':') ? ['nodad'] : []
+/** A line for `ip -batch` that gives a link an address, with its prefix length. */
+function addressed(verb: 'add' | 'replace', address: string, link: string): string {
+  return `addr ${verb} ${address} dev ${link}${address.includes(':') ? ' nodad' : ''}`
+}
+
+/** The default route's destination, of an address's family. */
+function everywhere(address: string): string {
+  return address.includes(':') ? '::/0' : '0.0.0.0/0'
 }
 
 /** The bridge's address in a pod CIDR. */

@@ -2,7 +2,7 @@
  * A plugin to which something happens at each of its system calls in turn, a signal before it or an errno in its place,
  * and what is there afterwards and after the call that follows. strace counts each system call by itself
  * (`inject=openat:when=4`), so a first run lists them. One shell runs all rounds: they are many, and each is a handful
- * of processes. Where each would take too long, a sample is tried (`sample`), and all of them with FLATNET_LONG=1.
+ * of processes. A sample is tried, and all of them with FLATNET_LONG=1.
  */
 
 import { spawn } from 'node:child_process'
@@ -28,10 +28,8 @@ export interface Experiment {
   readonly fault: Fault
   /** The call that must put things right; absent where the victim must itself. */
   readonly next?: Omit<Call, 'host'>
-  /** Of signals: tries the first, the last, every request to the kernel's netlink and each so-many-th of the rest. */
-  readonly sample?: number
-  /** Of errnos: tries so many, evenly spread. */
-  readonly atMost?: number
+  /** Which experiment of several it is: each tries other faults, so that those with one victim complete each other. */
+  readonly turn?: number
   /** Shell commands whose output belongs to the host's state: each line a thing. */
   readonly look?: string
   /** Includes what the executable does before it reads stdin, which is the same for all. Default false where errnos come. */
@@ -99,6 +97,7 @@ export async function inject(t: Owner, experiment: Experiment): Promise<Outcome>
   const tried = LONG ? faults : sampleOf(faults, experiment)
   writeFileSync(join(directory, 'faults'), `${tried.map((one) => `${one.name} ${one.nth} ${one.inject}`).join('\n')}\n`)
 
+  const answers = printed(directory, 'stdout', 'stderr', 'output', 'left')
   const output = await shell(
     host,
     `${functions}
@@ -116,10 +115,7 @@ export async function inject(t: Owner, experiment: Experiment): Promise<Outcome>
        done
        ${fault === 'errno' ? `state >${directory}/left` : `: >${directory}/left`}
        follow >${directory}/output 2>&1
-       echo "#round $status $?"; cat ${directory}/stdout
-       echo; echo "#stderr"; cat ${directory}/stderr; echo; echo "#output"; cat ${directory}/output
-       echo; echo "#left"; cat ${directory}/left
-       echo "#state"; state
+       echo "#round $status $?"; ${answers}; echo "#state"; state
      done 9<${directory}/faults`,
   )
   const rounds = output.split('#round ').slice(1).map(parseRound)
@@ -129,12 +125,22 @@ export async function inject(t: Owner, experiment: Experiment): Promise<Outcome>
   }
 }
 
+/** A command that prints files, each but the first behind a line with its name: one for all, for there are many rounds. */
+function printed(directory: string, first: string, ...others: readonly string[]): string {
+  const titled = others.flatMap((name) => {
+    const path = join(directory, name)
+    writeFileSync(`${path}.title`, `\n#${name}\n`)
+    return [`${path}.title`, path]
+  })
+  return ['cat', join(directory, first), ...titled].join(' ')
+}
+
 /** `openat`, the fourth. */
 interface SystemCall {
   readonly name: string
   readonly nth: number
-  /** Over netlink. */
-  readonly isRequest: boolean
+  /** Changes what there is: files or, over netlink, the kernel's own. */
+  readonly isChange: boolean
   /** As strace prints it. */
   readonly line: string
 }
@@ -164,9 +170,31 @@ function faultsOf({ fault, startUp = false }: Experiment, calls: readonly System
   return seen.map((call) => ({ ...call, inject: `signal=${fault}`, label: `${call.name} ${call.nth}` }))
 }
 
-function sampleOf(faults: readonly Injection[], { fault, sample = 1, atMost = 8 }: Experiment): Injection[] {
-  if (fault === 'errno') return faults.filter((_, at) => at % Math.ceil(faults.length / atMost) === 0)
-  return faults.filter(({ isRequest }, at) => isRequest || at % sample === 0 || at === faults.length - 1)
+/** Of signals: one in so many of the calls that change something, and of the others. */
+const CHANGES = 3
+const OTHERS = 20
+/** Of errnos: so many, evenly spread over all calls. */
+const ERRNOS = 8
+
+/**
+ * A signal before a call leaves what the changes before it have made, so what counts is before which change it comes.
+ * The others are there for those that pass for no change, and the last for a victim that has done all.
+ */
+function sampleOf(faults: readonly Injection[], { fault, turn = 0 }: Experiment): Injection[] {
+  const oneIn = (step: number, of: readonly Injection[]) => of.filter((_, at) => (at + turn) % step === 0)
+  if (fault === 'errno') return oneIn(Math.ceil(faults.length / ERRNOS), faults)
+  const tried = new Set([
+    ...oneIn(
+      CHANGES,
+      faults.filter(({ isChange }) => isChange),
+    ),
+    ...oneIn(
+      OTHERS,
+      faults.filter(({ isChange }) => !isChange),
+    ),
+    ...faults.slice(-1),
+  ])
+  return faults.filter((one) => tried.has(one))
 }
 
 /**
@@ -182,9 +210,16 @@ function systemCalls(trace: string): SystemCall[] {
     if (name === undefined || name === 'execve' || line.includes('= ? ERESTART')) continue
     const nth = (counts.get(name) ?? 0) + 1
     counts.set(name, nth)
-    calls.push({ name, nth, isRequest: name.startsWith('send') && line.includes('nlmsg_len'), line })
+    calls.push({ name, nth, isChange: isChange(name, line), line })
   }
   return calls
+}
+
+/** Messages to netlink that only ask are called GET. */
+function isChange(name: string, line: string): boolean {
+  if (name.startsWith('send')) return line.includes('nlmsg_len') && !/nlmsg_type=\S*GET/.test(line)
+  if (name.startsWith('open')) return /O_CREAT|O_TMPFILE|O_TRUNC/.test(line)
+  return /^(p?write|rename|link|unlink|mkdir|ftruncate|fchmod|utimens)/.test(name)
 }
 
 /** No signal is seen any more then. */

@@ -38,14 +38,21 @@ export class Netns {
     this.path = `/run/netns/${name}`
   }
 
-  /** A fresh namespace with `lo` up (containers: `loopback: false`), removed when `t` ends. */
-  static create(t: Owner, name = 'ns', { loopback = true } = {}): Netns {
+  /**
+   * A fresh namespace with `lo` up (containers: `loopback: false`), removed when `t` ends. Without a search for
+   * `duplicates` IPv6 addresses are in use at once.
+   */
+  static create(t: Owner, name = 'ns', { loopback = true, duplicates = true } = {}): Netns {
     const netns = new Netns(`${name}-${randomBytes(6).toString('hex')}`)
     mkdirSync('/run/netns', { recursive: true })
     closeSync(openSync(netns.path, 'w'))
-    const made = spawnSync('unshare', [`--net=${netns.path}`, 'true'])
+    const first = [
+      ...(loopback ? ['ip link set lo up'] : []),
+      ...(duplicates ? [] : ['all', 'default'].map((link) => `echo 0 >/proc/sys/net/ipv6/conf/${link}/accept_dad`)),
+    ]
+    const command = first.length === 0 ? ['true'] : ['sh', '-ec', first.join('; ')]
+    const made = spawnSync('unshare', [`--net=${netns.path}`, ...command])
     if (made.status !== 0) throw new Error(`cannot make a network namespace: ${made.stderr}`)
-    if (loopback) netns.run('ip', 'link', 'set', 'lo', 'up')
     t.teardown(() => netns.remove())
     return netns
   }

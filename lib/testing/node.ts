@@ -24,12 +24,19 @@ export interface PodOptions {
   readonly ifName?: string
 }
 
-/** The node has 192.0.2.1 and 2001:db8::1 on its uplink; outside knows no way back to the pods. */
+/**
+ * The node has 192.0.2.1 and 2001:db8::1 on its uplink; outside knows no way back to the pods. As long as a link-local
+ * address is tentative, its link forwards no IPv6: so neither looks for duplicates.
+ */
 export function node(t: Test, { config = {} }: { config?: Json } = {}): Node & { readonly list: Json } {
-  const host = Netns.create(t, 'node')
-  const outside = Netns.create(t, 'outside')
-  host.run('ip', 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside.name)
-  host.batch('addr add 192.0.2.1/24 dev up0', 'addr add 2001:db8::1/64 dev up0 nodad', 'link set up0 up')
+  const host = Netns.create(t, 'node', { duplicates: false })
+  const outside = Netns.create(t, 'outside', { duplicates: false })
+  host.batch(
+    `link add up0 type veth peer name eth0 netns ${outside.name}`,
+    'addr add 192.0.2.1/24 dev up0',
+    'addr add 2001:db8::1/64 dev up0 nodad',
+    'link set up0 up',
+  )
   outside.batch('addr add 192.0.2.9/24 dev eth0', 'addr add 2001:db8::9/64 dev eth0 nodad', 'link set eth0 up')
   host.batch('route add default via 192.0.2.9', 'route add ::/0 via 2001:db8::9')
   const bridge = network(t, { subnets: ['10.1.2.0/24', 'fd12::/64'], config })

@@ -40,9 +40,9 @@ export function sweepAll(all: readonly Sweep[]): void {
   const skip = needs('root')
   const sweeps = all.filter(({ fault = 'SIGKILL' }) => isWanted(fault))
   const jobs = sweeps.map(
-    ({ scene, fault = 'SIGKILL' }) =>
+    ({ scene, fault = 'SIGKILL' }, turn) =>
       () =>
-        inject(t, { sample: 6, ...scene(), fault }),
+        inject(t, { ...scene(), fault, turn }),
   )
   const outcomes = skip === false ? inLanes(2, jobs) : []
   for (const outcome of outcomes) outcome.catch(() => undefined) // its test reports it

@@ -1,7 +1,6 @@
 /**
  * A plugin killed or stopped before its system calls, or one of which fails: the next DEL or GC, or the plugin itself,
- * leaves nothing. One in three calls and every request to netlink is tried, and a few failures; all are with
- * FLATNET_LONG=1.
+ * leaves nothing. A sample is tried, of all kinds of calls by all verbs; all are with FLATNET_LONG=1.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -269,11 +268,11 @@ const FAILED: readonly (Omit<Sweep, 'scene'> & Pick<Trial, 'scene'>)[] = [
   { claim: 'loopback: DEL, then DEL', scene: alone(loopback, 'del'), atLeast: 40, exact: true },
 ]
 
-async function run({ scene, fault }: Pick<Trial, 'scene' | 'fault'>): Promise<Outcome> {
+async function run({ scene, fault }: Pick<Trial, 'scene' | 'fault'>, turn: number): Promise<Outcome> {
   const { site, next, ...calls } = scene()
   const { host, container, data, state } = site
   const rest = fault === 'SIGTERM' || next === undefined ? calls : { ...calls, next }
-  return inject(t, { host, container, directories: [data, state], fault, sample: 3, look: RULESET, ...rest })
+  return inject(t, { host, container, directories: [data, state], fault, turn, look: RULESET, ...rest })
 }
 
 function judgeKilled(t: Test, { goal, atLeast }: Trial, { before, undisturbed, faults, rounds }: Outcome): void {
@@ -338,7 +337,7 @@ const outcomes =
   skip === false
     ? inLanes(
         2,
-        tasks.map((task) => () => run(task)),
+        tasks.map((task, turn) => () => run(task, turn)),
       )
     : []
 for (const outcome of outcomes) outcome.catch(() => undefined) // its test reports it

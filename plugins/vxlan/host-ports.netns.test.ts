@@ -4,7 +4,7 @@ import t from 'tap'
 import { Cluster, type ClusterNode, type ClusterOptions, type Pod } from '../../lib/testing/cluster.js'
 import { expectSuccess, type Json } from '../../lib/testing/cni.js'
 import { needs } from '../../lib/testing/netns.js'
-import { ask, serve } from '../../lib/testing/peer.js'
+import { ask, isSilent, serve } from '../../lib/testing/peer.js'
 
 const skip = needs('root')
 
@@ -154,7 +154,7 @@ t.test("others' bits of the mark stay, and no packet but a host port's gets ours
   t.match(ask(second.host, server.address(4), 80), /^server sees/)
   t.equal(packets('ours'), seen)
   first.host.run('nft', 'flush', 'chain', 'inet', 'flatnet-portmap', 'marking')
-  t.equal(ask(second.host, '10.9.0.1', 8080), '', 'it is the mark that leads the answers home')
+  t.ok(isSilent(second.host, '10.9.0.1', 8080), 'it is the mark that leads the answers home')
 })
 
 t.test('a strict filter that cannot see marks is opened, and CHECK names one that was shut', { skip }, async (t) => {
