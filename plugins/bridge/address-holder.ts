@@ -37,6 +37,7 @@ export function findHolder(
 /** An entry is believed where the bridge has its MAC on a container's port: a port that is gone takes its MACs along. */
 function byNeighbour(segment: Segment, own: Link, addresses: readonly IpAddress[]): Held | undefined {
   const { host, door } = segment
+  if (door === undefined) return undefined
   for (const { address, mac } of host.neighbours.find(door.index, addresses)) {
     const port = mac === undefined ? undefined : locate(segment, mac)?.port
     if (port === undefined || port.index === own.index || !endsInContainer(port)) continue

@@ -17,7 +17,7 @@ export function refuseTakenMac(segment: Segment, stateDir: string, key: string, 
 }
 
 function ofBridge({ bridge, door }: Segment, mac: string): string | undefined {
-  const link = [bridge, door].find((one) => one.mac === mac)
+  const link = [bridge, door].find((one) => one?.mac === mac)
   return link === undefined ? undefined : `${link.name} itself`
 }
 

@@ -49,7 +49,9 @@ export function createPair(host: Netlink, spec: PairSpec, settings: Settings): L
   return link
 }
 
-/** A trunk without an untagged VLAN has VLAN 1 for that, as the reference has it. */
+/** What a trunk without an untagged VLAN has for that, as with the reference. */
+export const TRUNK_VLAN = 1
+
 export function setVlans(
   host: Netlink,
   index: number,
@@ -59,7 +61,7 @@ export function setVlans(
     if (!preserveDefaultVlan) {
       for (const { vid } of host.links.vlans(index)) host.links.removeVlan(index, { vid })
     }
-    host.links.addVlan(index, { vid: vlan === 0 ? 1 : vlan, pvid: true, untagged: true })
+    host.links.addVlan(index, { vid: vlan === 0 ? TRUNK_VLAN : vlan, pvid: true, untagged: true })
     for (const [first, last] of trunk) {
       // One that is in the trunk as well stays what the line above made it, but tagged: the later word counts.
       host.links.addVlan(index, last > first ? { vid: first, through: last } : { vid: first })

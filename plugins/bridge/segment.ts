@@ -8,26 +8,24 @@ import type { Netlink } from '../../lib/netlink/netlink.js'
 import { monotonic, sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import type { Settings } from './config.js'
+import { TRUNK_VLAN } from './port.js'
 
 export interface Segment {
   readonly host: Netlink
   readonly bridge: Link
-  /** What the host itself reaches the segment by: the bridge, or its link in the VLAN. */
-  readonly door: Link
+  /** What the host itself reaches the segment by: the bridge, or its link in the VLAN; undefined where it does not. */
+  readonly door: Link | undefined
   /** Of untagged frames; undefined where the bridge does not look at VLANs. */
   readonly vlan: number | undefined
 }
 
 export function segmentOf(host: Netlink, bridge: Link, { port, filtering }: Settings): Segment {
   const data = bridge.data?.kind === 'bridge' ? bridge.data : undefined
-  const filters = filtering || data?.vlanFiltering === true
-  const door = port.vlan === 0 ? undefined : host.links.find(`${bridge.name}.${port.vlan}`)
-  return {
-    host,
-    bridge,
-    door: door ?? bridge,
-    vlan: filters ? port.vlan || (data?.vlanDefaultPvid ?? 1) : undefined,
-  }
+  if (!filtering && data?.vlanFiltering !== true) return { host, bridge, door: bridge, vlan: undefined }
+  const bridgeVlan = data?.vlanDefaultPvid ?? 1
+  const vlan = port.vlan || (port.trunk.length > 0 ? TRUNK_VLAN : bridgeVlan)
+  const vlanLink = port.vlan === 0 ? undefined : host.links.find(`${bridge.name}.${vlan}`)
+  return { host, bridge, door: vlanLink ?? (vlan === bridgeVlan ? bridge : undefined), vlan }
 }
 
 /** What the bridge knows of a MAC. */
@@ -69,6 +67,7 @@ const PATIENCE = 100
 
 /** Asks the segment whose an address is (ARP, or neighbour discovery); true where somebody answers. */
 export function answers({ host, door }: Segment, address: IpAddress): boolean {
+  if (door === undefined) return false
   const refused = host.batch([removeNeighbour(door.index, address), resolveNeighbour(door.index, address)])
   if (refused.some(({ index }) => index === 1)) return false // the host has no such family here
   const deadline = monotonic() + PATIENCE

@@ -1,6 +1,8 @@
 # Claims, nodes and pods for the tests in this folder. Each test makes a node of its own.
 
 CNI_BIN=/opt/cni/bin
+# For plugins that are not ours: `:DIRECTORY`, or empty.
+CNI_PATH_MORE=""
 
 # busybox's shell prefers its own.
 ip() {
@@ -11,16 +13,28 @@ bridge() {
   /usr/sbin/bridge "$@"
 }
 
+# step NAME: says on the console what runs now. boot.sh shows it only where the machine does not come to its end.
+step() {
+  read -r uptime _ </proc/uptime
+  echo "> $uptime s: $1"
+}
+
+# claim VERDICT TEXT: counts it, and shows it with the seconds since the boot. VERDICT is `ok` or `not ok`.
+claim() {
+  read -r uptime _ </proc/uptime
+  echo "$1 $2" >>/tmp/claims
+  printf '  %-6s %6.1f  %s\n' "$1" "$uptime" "$2"
+}
+
 # holds CLAIM COMMAND...: the command succeeds.
 holds() {
   claim=$1
   shift
+  step "$claim"
   if output=$("$@" 2>&1); then
-    echo "ok $claim" >>/tmp/claims
-    echo "  ok      $claim"
+    claim ok "$claim"
   else
-    echo "not ok $claim" >>/tmp/claims
-    echo "  not ok  $claim"
+    claim 'not ok' "$claim"
     echo "$ $*"
     echo "$output" | head -n 20
   fi
@@ -95,17 +109,17 @@ port() {
 # cni COMMAND POD [PLUGIN]: one call as a runtime makes it, of the plugin that the pod's configuration names.
 cni() {
   plugin=${3:-$(grep -o '"type": *"[^"]*"' "/tmp/$2.config" | head -n 1 | cut -d '"' -f 4)}
-  on_node env CNI_COMMAND="$1" CNI_CONTAINERID="$2" CNI_NETNS="/run/netns/$2" CNI_IFNAME=eth0 CNI_PATH=$CNI_BIN \
+  on_node env CNI_COMMAND="$1" CNI_CONTAINERID="$2" CNI_NETNS="/run/netns/$2" CNI_IFNAME=eth0 CNI_PATH="$CNI_BIN$CNI_PATH_MORE" \
     $CNI_BIN/"$plugin"
 }
 
 # status PLUGIN CONFIG, collect PLUGIN CONFIG: STATUS, and GC of a network that has no attachment any more.
 status() {
-  printf '%s' "$2" | on_node env CNI_COMMAND=STATUS CNI_PATH=$CNI_BIN $CNI_BIN/"$1"
+  printf '%s' "$2" | on_node env CNI_COMMAND=STATUS CNI_PATH="$CNI_BIN$CNI_PATH_MORE" $CNI_BIN/"$1"
 }
 
 collect() {
-  printf '%s, "cni.dev/valid-attachments": [] }' "${2%\}*}" | on_node env CNI_COMMAND=GC CNI_PATH=$CNI_BIN $CNI_BIN/"$1"
+  printf '%s, "cni.dev/valid-attachments": [] }' "${2%\}*}" | on_node env CNI_COMMAND=GC CNI_PATH="$CNI_BIN$CNI_PATH_MORE" $CNI_BIN/"$1"
 }
 
 # refused CODE TEXT COMMAND...: the plugin fails with this code, and what it says has TEXT.
