@@ -90,7 +90,7 @@ fmt: node_modules/.package-lock.json ## Format what can be formatted
 
 check: lint test ## The gate: what CI runs
 
-test-vm: build build/js/.tests ## Debian's own kernel under qemu: VLANs, SCTP, no IPv6, power cuts (ARGS=stock picks)
+test-vm: build build/js/.tests prerequisites ## Debian's own kernel under qemu: VLANs, SCTP, no IPv6, power cuts (ARGS=stock picks)
 	@scripts/prerequisites.sh vm
 	@scripts/vm/prepare.sh
 	@scripts/vm/test.sh $(ARGS)

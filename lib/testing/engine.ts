@@ -7,8 +7,13 @@ import { join, resolve } from 'node:path'
 
 type Ncc = (input: string, options: Record<string, unknown>) => Promise<{ code: string }>
 
-/** Bundles a compiled module that exports `main` and packs it behind the engine, as `directory/name`. */
+/**
+ * Bundles a compiled module that exports `main` and packs it behind the engine, as `directory/name`. With FLATNET_PACKED,
+ * a directory, that has been done and the result is there (scripts/vm/pack-driver.ts).
+ */
 export async function packForEngine(module: string, directory: string, name: string): Promise<string> {
+  const packed = process.env['FLATNET_PACKED']
+  if (packed !== undefined) return resolve(packed, name)
   const ncc = createRequire(import.meta.url)('@vercel/ncc') as Ncc
   const { code } = await ncc(module, { cache: false, quiet: true, target: 'es2022' })
   const [bundle, map, executable] = ['bundle.js', 'map', name].map((file) => join(directory, file)) as [

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A machine with /var/lib/cni on a disk, whose power is cut in the middle of ADDs and which is booted again, seven
+# A machine with /var/lib/cni on a disk, whose power is cut in the middle of ADDs and which is booted again, five
 # times: qemu is killed as soon as the guest has reported so many ADDs of its storm, so what its kernel had not written
 # yet is lost. What must hold afterwards is in guest/power-cut.
 set -eu
@@ -29,7 +29,7 @@ cut_after() {
 
 : >power-cut.everybody
 life=0
-for count in 1 40 5 25 12 60; do
+for count in 1 40 5 25; do
   life=$((life + 1))
   grep "^[a-z]*-$((life - 1))-" power-cut.everybody >power-cut.former || true
   rm -f power-cut.pid power-cut.console

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes build/vm/vmlinuz and build/vm/initramfs: Debian's stock kernel, fetched and unpacked but not
-# installed, and a root file system of
-# busybox, iproute2, nft, conntrack, the modules the tests load and the built executables.
+# installed, and a root file system of busybox, iproute2, nft, conntrack, the modules the tests load and the built
+# executables.
 set -eu
 cd "$(dirname "$0")/../.."
 vm=$PWD/build/vm
@@ -18,6 +18,12 @@ kernel_package() {
   apt-cache depends linux-image-"$(dpkg --print-architecture)" | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -n 1
 }
 
+# download: the package, here. What apt knows of an archive may be older than the archive.
+download() {
+  apt-get download -qq -o APT::Sandbox::User=root "$package" && return
+  [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get download -qq -o APT::Sandbox::User=root "$(kernel_package)"
+}
+
 fetch_kernel() {
   package=$(kernel_package)
   if [ -z "$package" ] && [ "$(id -u)" = 0 ]; then
@@ -29,7 +35,7 @@ fetch_kernel() {
   echo "fetching $package" >&2
   rm -rf "$vm/kernel"
   mkdir -p "$vm/kernel"
-  (cd "$vm/kernel" && apt-get download -qq -o APT::Sandbox::User=root "$package" && dpkg-deb -x ./*.deb . && rm ./*.deb)
+  (cd "$vm/kernel" && download && dpkg-deb -x ./*.deb . && rm ./*.deb)
   for release in "$vm"/kernel/lib/modules/*; do
     busybox depmod -b "$vm/kernel" "${release##*/}" 2>/dev/null
   done
@@ -50,11 +56,11 @@ add_modules() {
   busybox depmod -b "$root" "$1"
 }
 
-# add_program PATH: with the libraries it is linked with.
+# add_program PATH FOLDER: with the libraries it is linked with, if any.
 add_program() {
-  mkdir -p "$root/usr/sbin"
-  cp -L "$1" "$root/usr/sbin/"
-  ldd "$1" | sed -n 's|^[^/]*\(/[^ ]*\) (0x.*|\1|p' | while read -r library; do
+  mkdir -p "$root/$2"
+  cp -L "$1" "$root/$2/"
+  ldd "$1" 2>/dev/null | sed -n 's|^[^/]*\(/[^ ]*\) (0x.*|\1|p' | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
   done
@@ -62,11 +68,12 @@ add_program() {
 
 mkdir -p "$vm"
 fetch_kernel
+node build/js/scripts/vm/pack-driver.js build/js/lib/testing/netlink-driver.js "$vm/packed"
 rm -rf "$root"
 mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/run" "$root/tmp" "$root/var/lib" "$root/opt/cni"
-cp "$(command -v busybox)" "$root/bin/busybox"
+add_program "$(command -v busybox)" bin
 for program in ip bridge tc nft conntrack; do
-  add_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $program)"
+  add_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $program)" usr/sbin
 done
 cc -static -Os -Wall -Wextra -Werror -o "$root/usr/sbin/sctp" scripts/vm/sctp.c
 for release in "$vm"/kernel/lib/modules/*; do

@@ -24,7 +24,9 @@ if [ "${MACHINE:-}" = one ]; then
   started=$(date +%s)
   run "$1" >"$log" 2>&1 || grep -q ' [1-9][0-9]* failed$' "$log" || echo '0 passed, 1 failed' >>"$log"
   cat "$log"
-  printf '%s took %s s\n\n' "$1" "$(($(date +%s) - started))"
+  # Of the processes that have ended, which are all of its own.
+  times >"$log.times"
+  printf '%s took %s s; processor time, user and system: %s\n\n' "$1" "$(($(date +%s) - started))" "$(tail -n 1 "$log.times")"
   exit 0
 fi
 

@@ -1,6 +1,18 @@
 /** Of bridge. */
 
-import { all, any, having, of, onlyOursSucceeds, type Rule, refuses, refusesWith, succeeds, where } from './rule.js'
+import {
+  after,
+  all,
+  any,
+  having,
+  of,
+  onlyOursSucceeds,
+  type Rule,
+  refuses,
+  refusesWith,
+  succeeds,
+  where,
+} from './rule.js'
 
 export const BRIDGE: readonly Rule[] = [
   {
@@ -64,6 +76,20 @@ export const BRIDGE: readonly Rule[] = [
     name: 'CHECK succeeds at layer 2',
     reason: 'the reference asks an IPAM plugin without a name, and always fails',
     covers: all(having('addresses', 'layer 2'), onlyOursSucceeds('CHECK')),
+  },
+  {
+    name: 'CHECK names keys that have no effect',
+    reason: 'there is no gateway without IPAM; the reference’s CHECK fails there for another reason, with 999',
+    covers: all(where(/^CHECK error code$/, /^100$/, /^999$/), ({ call, seen }) =>
+      /has no effect without "ipam"/.test(seen.ours.get(`${call} words`) ?? ''),
+    ),
+  },
+  {
+    name: 'a MAC that another container on the bridge has is refused',
+    reason: 'both would get each other’s frames; the reference gives it to both',
+    covers: all(after('OTHER', 'OTHERDEL'), ({ seen }) =>
+      /MAC address \S+ is already in use/.test(seen.ours.get('OTHER words') ?? ''),
+    ),
   },
   {
     name: 'CHECK finds routes in tables of their own',

@@ -11,7 +11,7 @@ config='{ "cniVersion": "1.1.0", "name": "masked", "type": "bridge", "bridge": "
 
 # sees NAME ADDRESS-OF-SENDER ADDRESS: from now on NAME counts the echo requests to ADDRESS that this sender's address is in.
 sees() {
-  in_pod "$1" nft "add table inet seen; add chain inet seen all { type filter hook prerouting priority -300; }; add rule inet seen all ip saddr $2 ip daddr $3 icmp type echo-request counter"
+  in_pod "$1" nft "add table inet seen; add chain inet seen requests { type filter hook prerouting priority -300; }; add rule inet seen requests ip saddr $2 ip daddr $3 icmp type echo-request counter"
 }
 
 # has_seen NAME ADDRESS: it counted one to ADDRESS.
@@ -31,6 +31,7 @@ holds 'it sees the node' has_seen world 192.0.2.2
 holds 'another pod answers' reaches ma 10.33.0.3
 holds 'it sees the pod' has_seen mb 10.33.0.3
 
+modprobe br_netfilter
 holds 'iptables sees bridged frames from now on' on_node sysctl -qw \
   net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1
 for group in 255.255.255.255 10.33.0.255 224.0.0.1; do

@@ -24,31 +24,33 @@ there() {
   chroot /machine /bin/sh -c 'cd "$0" && PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/var/tmp TMPDIR=/var/tmp exec "$@"' "$folder" "$@"
 }
 
-# Each case of the conformance suite is a claim.
+# Each case of the conformance suite is a claim. This kernel lacks nothing, so one that is skipped is a failure.
 conforms() {
-  there node build/js/conformance/main.js --bin bin --jobs 1 "$@" >/tmp/conformance 2>/tmp/progress
-  grep '^not ok' -A 20 /tmp/conformance
-  sed -n 's/^# all  *\([0-9]*\) *\([0-9]*\) .*/\1 \2/p' /tmp/conformance | while read -r passed failed; do
-    yes "ok $*" | head -n "$passed" >>/tmp/claims
-    yes "not ok $*" | head -n "$failed" >>/tmp/claims
+  step "the conformance suite: $*"
+  there node build/js/conformance/main.js --bin bin --jobs 1 "$@" 2>&1 | while read -r line; do
+    name=${line#*ok * - }
+    case $line in
+      'not ok '* | 'ok '*' # SKIP '*) claim 'not ok' "$name" ;;
+      'ok '*) claim ok "$name" ;;
+      '# all '*) touch /tmp/ended ;;
+      *) echo "$line" ;;
+    esac
+    step "the conformance suite, behind: $line"
   done
-  grep '^# all' /tmp/conformance
-  holds "the conformance suite came to its end: $*" grep -q '^# all  *[1-9]' /tmp/conformance
-  grep -q '^# all' /tmp/conformance || tail -n 20 /tmp/conformance /tmp/progress
+  holds 'the conformance suite came to its end' rm /tmp/ended
 }
 
 # Each assertion of a test file is one.
 tests() {
-  there env TAP_TIMEOUT=300 node "build/js/$1" >/tmp/tests 2>&1
+  step "$1"
+  there env TAP_TIMEOUT=300 FLATNET_PACKED=build/vm/packed node "build/js/$1" >/tmp/tests 2>&1
   grep -A 20 '^ *not ok' /tmp/tests
   grep '^    ok' /tmp/tests | sed "s|.*|ok $1|" >>/tmp/claims
   holds "$1: $(grep -c '^    ok' /tmp/tests) assertions" fails grep -q -e '^not ok' -e '^Bail' /tmp/tests
 }
 
 holds 'Node runs' there node -p process.version
-# A case takes three seconds, so there are only those to which VLANs make a difference. The gateway's pair of links
-# stays when the last pod goes, and its far end is not in results, as with the reference: that is DEL-05 and RES-06.
-conforms --plugin scripts/vm/guest/suite/bridge-vlan.json --only ADD,CHK-0,DEL-1
-conforms --plugin portmap --only CAP-01.sctp
+# A case takes five seconds here, so there are only those in which the VLANs of a port and the gateway's link into a VLAN
+# come, go or are looked at, each in the newest version alone. All others are for `make conformance`.
+conforms --plugin scripts/vm/guest/suite/bridge-vlan.json --only ADD-06,ADD-09,ADD-11,CHK-06,DEL-11,DEL-12,CAP-15
 tests lib/netlink/netlink.netns.test.js
-tests plugins/bridge/ruleset.netns.test.js
