@@ -25,7 +25,7 @@ export interface Chained {
 export function chained(t: Owner, plugin: Json): Chained {
   const directory = mkdtempSync(join(tmpdir(), 'flatnet-chained-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  const host = Netns.create(t, 'host')
+  const host = Netns.create(t, 'host', { duplicates: false })
   host.batch(
     'link add up0 type bridge',
     'link set up0 addrgenmode none',
@@ -46,7 +46,7 @@ export function chained(t: Owner, plugin: Json): Chained {
     },
   }
   const attach = (containerId: string, name: string) => {
-    const netns = Netns.create(t, name, { loopback: false })
+    const netns = Netns.create(t, name, { loopback: false, duplicates: false })
     const prevResult = expectSuccess('ADD', call({ command: 'ADD', host, config: bridge, netns, containerId })).json
     settled(host, 'cni0')
     settled(netns, 'eth0')

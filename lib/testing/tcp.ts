@@ -1,6 +1,5 @@
 /** Real TCP between namespaces: who the receiver sees, and whether bulk arrives. */
 
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Netns } from './netns.js'
 
@@ -32,10 +31,12 @@ socket.on('connect', feed)
 socket.on('error', (error) => { console.error(String(error)); process.exit(1) })
 socket.pipe(process.stdout)`
 
-async function server(netns: Netns): Promise<ChildProcess> {
-  const child = netns.start([process.execPath, '-e', SERVER])
-  if (child.stdout !== null) await once(child.stdout, 'data')
-  return child
+/** One in each namespace, until that goes. */
+const servers = new WeakMap<Netns, Promise<unknown>>()
+
+function startServer(netns: Netns): Promise<unknown> {
+  const { stdout } = netns.start([process.execPath, '-e', SERVER])
+  return stdout === null ? Promise.resolve() : once(stdout, 'data')
 }
 
 async function exchange(
@@ -44,13 +45,11 @@ async function exchange(
   address: string,
   size: number,
 ): Promise<{ from: string; bytes: number }> {
-  const child = await server(to)
-  try {
-    const { stdout, stderr } = from.try([process.execPath, '-e', CLIENT, address, String(size)], { timeout: 60_000 })
-    return stdout === '' ? { from: `no answer: ${stderr}`, bytes: 0 } : JSON.parse(stdout)
-  } finally {
-    child.kill('SIGKILL')
-  }
+  const ready = servers.get(to) ?? startServer(to)
+  servers.set(to, ready)
+  await ready
+  const { stdout, stderr } = from.try([process.execPath, '-e', CLIENT, address, String(size)], { timeout: 60_000 })
+  return stdout === '' ? { from: `no answer: ${stderr}`, bytes: 0 } : JSON.parse(stdout)
 }
 
 /** The source address that `to` sees of a connection from `from`. */
