@@ -140,6 +140,16 @@ export const CHAINED: readonly Rule[] = [
     ),
   },
   {
+    name: 'CHECK names a rate that lets next to nothing pass',
+    reason: 'it is a mistake of the unit, and the container is cut off; the reference compares with the kernel alone',
+    covers: all(
+      of('bandwidth'),
+      ({ key }) => key.startsWith('CHECK '),
+      outcome(/^1$/, null),
+      ({ call, seen }) => /practically cut off/.test(seen.ours.get(`${call} words`) ?? ''),
+    ),
+  },
+  {
     name: 'the port is isolated, too',
     reason: 'frames between two ports of a bridge pass no packet filter where bridge-nf-call-iptables is 0',
     covers: all(
