@@ -18,7 +18,13 @@ function folder(t: Test, onAdd: string, descriptor: object) {
   t.teardown(() => rmSync(path, { recursive: true, force: true }))
   mkdirSync(join(path, 'bin'))
   const answer = `const { prevResult } = JSON.parse(require('fs').readFileSync(0)); console.log(JSON.stringify(prevResult))`
-  const script = `#!/bin/sh\n[ "$CNI_COMMAND" = ADD ] || exit 0\n${onAdd}\nexec '${process.execPath}' -e "${answer}"\n`
+  // One version is enough: what a plugin writes does not depend on it.
+  const versions = JSON.stringify({ cniVersion: '1.1.0', supportedVersions: ['1.1.0'] })
+  const script = `#!/bin/sh
+case $CNI_COMMAND in ADD) ;; VERSION) echo '${versions}'; exit ;; *) exit 0 ;; esac
+${onAdd}
+exec '${process.execPath}' -e "${answer}"
+`
   writeFileSync(join(path, 'bin/writer'), script, { mode: 0o755 })
   writeFileSync(
     join(path, 'writer.json'),
