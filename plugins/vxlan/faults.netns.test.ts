@@ -263,7 +263,11 @@ t.test('a table that is being written', { skip: needs('root') }, async (t) => {
     cluster.tell()
     for (const answer of await Promise.all(running)) t.equal(answer.status, 0, answer.stdout)
     first.add(plugin)
-    t.same(cluster.unreachable(), [])
+    // Of the many only the first and the last ask, and all answer.
+    t.same(
+      cluster.unreachable(cluster.pods.filter((pod) => pod.node !== first || pod === pods[0] || pod === pods[19])),
+      [],
+    )
   })
 
   await t.test('many first ADDs at once apply it once', async (t) => {
