@@ -23,8 +23,8 @@ case $(cat "$status") in
   124) why="was not at its end after $limit s" ;;
   *) why="ended too early, qemu with status $(cat "$status")" ;;
 esac
-echo "not ok  $machine $why; the last step it began, and when, in seconds since its boot:"
-grep '^> ' "$console" | tail -n 1 || echo '(none)'
+last=$(sed -n 's/^> //p' "$console" | tail -n 1)
+echo "not ok  $machine $why; the last step it began, by the seconds since its boot: ${last:-none}"
 echo 'the end of what it printed:'
 tail -n 5 "$console"
 cat "$machine.qemu"
