@@ -246,7 +246,7 @@ t.test('64 first ADDs at once, then 64 DELs', async (t) => {
   t.same(store.records(), [])
 })
 
-/** One in so many calls is tried, others in each situation: five times those of opening the store, and all kinds of writing. */
+/** One in so many calls is tried, another first in each situation; the crash tests of bridge choose by what calls do. */
 const ONE_IN = LONG ? 1 : 5
 
 t.test('killed before every system call, DEL leaves nothing', { skip: noReference || noStrace }, async (t) => {

@@ -27,16 +27,12 @@ const HEALERS: Record<string, (node: ClusterNode, plugin: Json) => void> = {
 
 /** All that a node has of another, in any table, as `ip` and `bridge` print it. */
 function traces(node: ClusterNode, ...of: string[]): string[] {
-  const lines = [
-    ...['-4', '-6'].flatMap((family) =>
-      node.host.run('ip', family, 'route', 'show', 'table', 'all', 'proto', '70').split('\n'),
-    ),
-    ...node.host.run('ip', 'neigh', 'show', 'nud', 'permanent').split('\n'),
-    ...node.host
-      .run('bridge', 'fdb', 'show')
-      .split('\n')
-      .filter((line) => line.includes(' dst ')),
-  ]
+  const script = `set -e
+    for family in -4 -6; do ip $family route show table all proto 70; done
+    ip neigh show nud permanent
+    entries=$(bridge fdb show)
+    echo "$entries" | grep ' dst ' || true`
+  const lines = node.host.run('sh', '-c', script).split('\n')
   return lines.filter((line) => of.some((text) => line.includes(text)))
 }
 
