@@ -17,6 +17,7 @@ const STOREYS: readonly (readonly string[])[] = [
   ['cni'],
   ['ruleset', 'attachment', 'dbus'],
   ['nodes'],
+  ['interface'],
 ]
 
 const PLATFORM = ['process.', 'Buffer.', 'console.', 'setTimeout(', 'setInterval(', 'new RegExp(', 'async ', 'await ']

@@ -4,18 +4,13 @@
  */
 
 import { hostLinkName } from '../../lib/attachment/link-identity.js'
+import { belongsTo } from '../../lib/interface/identity.js'
+import type { Held } from '../../lib/interface/model.js'
 import type { IpAddress } from '../../lib/ip/address.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { attachmentKey } from '../../lib/store/record.js'
-import { belongsTo } from './identity.js'
 import { type OtherLease, otherLeases } from './other-leases.js'
 import { answers, endsInContainer, isPortOf, locate, nameOf, type Segment } from './segment.js'
-
-export interface Held {
-  readonly address: IpAddress
-  /** In words. */
-  readonly holder: string
-}
 
 /** Where leases are that IPAM does not look at; absent where the IPAM plugin has none in files. */
 export interface LeaseStore {

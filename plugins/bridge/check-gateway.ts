@@ -1,16 +1,16 @@
 /** CHECK of the host as the container's gateway. */
 
 import { ErrorCode } from '../../lib/cni/error.js'
+import { subnetOf } from '../../lib/interface/leased-from.js'
+import type { Differs } from '../../lib/interface/model.js'
+import type { Address } from '../../lib/interface/routes.js'
 import { equalPrefixes, formatPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
-import type { Differs } from './check.js'
 import { gatewayNameOf, type Settings } from './config.js'
 import { gatewayDoubts } from './doubts.js'
 import { gatewayPrefixes } from './gateway.js'
-import { subnetOf } from './leased-from.js'
 import { addressesFor, nodeOwnsSubnet, sharedSubnets } from './node-subnets.js'
-import type { Address } from './routes.js'
 
 /** `mtu` is that of the container's link. */
 export function checkGateway(

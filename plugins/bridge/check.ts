@@ -8,24 +8,23 @@ import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { CheckRequest } from '../../lib/cni/request.js'
 import type { Interface, Result } from '../../lib/cni/result.js'
 import { atLeast } from '../../lib/cni/version.js'
+import { checkAddresses, checkRoutes } from '../../lib/interface/check-addressing.js'
+import type { Differs } from '../../lib/interface/model.js'
+import { addressesOf } from '../../lib/interface/routes.js'
 import { hostPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
 import { inContainer, isSameNamespace, openContainer, openHost } from '../../lib/netns/namespace.js'
 import { attachmentKey, claim } from '../../lib/store/record.js'
 import { type Attached, placeOf } from './attached.js'
-import { checkAddresses, checkRoutes } from './check-container.js'
 import { checkGateway } from './check-gateway.js'
 import { type BridgeConfig, type Settings, settingsOf } from './config.js'
 import { detach } from './detach.js'
 import { keysWithoutEffect } from './doubts.js'
 import { droppedDoubts, isAdmitted, needsForwarding } from './dropped.js'
-import { addressesOf } from './routes.js'
 import { checkRules } from './ruleset.js'
 
 const IFF_PROMISC = 0x100
-
-export type Differs = (difference: string) => void
 
 export function check(request: CheckRequest<BridgeConfig>): void {
   const { cniVersion, ifName, netns, prevResult } = request

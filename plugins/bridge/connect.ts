@@ -2,6 +2,9 @@
 
 import { hostLinkName } from '../../lib/attachment/link-identity.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import { belongsTo, hostLinkAlias } from '../../lib/interface/identity.js'
+import { randomMac } from '../../lib/interface/mac.js'
+import type { ContainerEnd } from '../../lib/interface/model.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { type Netlink, openNetlink } from '../../lib/netlink/netlink.js'
 import { inContainer } from '../../lib/netns/namespace.js'
@@ -10,8 +13,6 @@ import type { Work } from './attach.js'
 import type { Attached } from './attached.js'
 import { remove } from './detach.js'
 import { ensureBridge } from './ensure-bridge.js'
-import { belongsTo, hostLinkAlias } from './identity.js'
-import { randomMac } from './mac.js'
 import { createPair } from './port.js'
 
 export interface Connected {
@@ -23,8 +24,6 @@ export interface Connected {
   readonly container: Netlink
   readonly attached: Attached
 }
-
-export type ContainerEnd = Pick<Link, 'index' | 'name' | 'mac' | 'mtu'>
 
 /** Makes sure of the bridge and joins the container to it. */
 export function connect(work: Work): Connected {

@@ -1,6 +1,7 @@
 /** Takes an attachment's links away, only where they are its own. What throws here may have left a link alive. */
 
 import { keyInAlias } from '../../lib/attachment/link-identity.js'
+import { findOwnLink } from '../../lib/interface/own-link.js'
 import type { IpAddress } from '../../lib/ip/address.js'
 import { parsePrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
@@ -10,7 +11,6 @@ import { isErrno } from '../../lib/sys/errno.js'
 import { warn } from '../../lib/sys/log.js'
 import type { Attached } from './attached.js'
 import { forgetNeighbours } from './neighbours.js'
-import { findOwnLink } from './own-link.js'
 
 /** Deletes the pair and forgets the container's addresses. False where there was no pair. */
 export function detach(host: Netlink, key: string, attached: Attached | undefined): boolean {

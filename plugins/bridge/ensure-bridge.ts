@@ -4,13 +4,13 @@
  */
 
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import { randomMac } from '../../lib/interface/mac.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Rollback } from '../../lib/store/rollback.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { preferSysctl } from '../../lib/sysctl/sysctl.js'
 import type { Settings } from './config.js'
-import { randomMac } from './mac.js'
 
 /** Begins the alias of a bridge that we made. */
 const OURS = 'flatnet:'

@@ -2,8 +2,10 @@
 
 import { hostLinkName } from '../../lib/attachment/link-identity.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
-import { equalAddresses, type IpAddress, isLinkLocal, nextAddress } from '../../lib/ip/address.js'
-import { broadcastOf, equalPrefixes, formatPrefix, networkOf, overlaps, type Prefix } from '../../lib/ip/prefix.js'
+import { subnetOf } from '../../lib/interface/leased-from.js'
+import type { Address } from '../../lib/interface/routes.js'
+import { isLinkLocal } from '../../lib/ip/address.js'
+import { broadcastOf, equalPrefixes, formatPrefix, overlaps, type Prefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { isErrno } from '../../lib/sys/errno.js'
@@ -14,17 +16,8 @@ import { preferSysctl } from '../../lib/sysctl/sysctl.js'
 import type { Settings } from './config.js'
 import { isOurs } from './ensure-bridge.js'
 import { type GatewayLink, giveIpv6 } from './gateway-ipv6.js'
-import { subnetOf } from './leased-from.js'
 import { nodeOwnsSubnet, sharedSubnets } from './node-subnets.js'
 import { setVlans } from './port.js'
-import type { Address } from './routes.js'
-
-/** What IPAM said, or the first address of the network; in a /31 that is not the container's own. */
-export function gatewayFor({ prefix, gateway }: Address): IpAddress {
-  if (gateway !== undefined) return gateway
-  const first = nextAddress(networkOf(prefix))
-  return equalAddresses(first, prefix.address) ? networkOf(prefix) : first
-}
 
 export function gatewayPrefixes(addresses: readonly Address[]): Prefix[] {
   const prefixes: Prefix[] = []

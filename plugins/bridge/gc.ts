@@ -8,6 +8,7 @@ import { collectFailures, type Failures } from '../../lib/attachment/failures.js
 import type { AttachmentName } from '../../lib/cni/attachments.js'
 import { findDelegate } from '../../lib/cni/delegate.js'
 import { type GcRequest, keeps } from '../../lib/cni/request.js'
+import { readAlias } from '../../lib/interface/identity.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { openHost } from '../../lib/netns/namespace.js'
 import { attachmentKey, listRecords, type RecordsPlace } from '../../lib/store/record.js'
@@ -15,7 +16,6 @@ import { encodeUtf8 } from '../../lib/sys/text.js'
 import { type Attached, placesOf } from './attached.js'
 import type { BridgeConfig } from './config.js'
 import { detach, remove } from './detach.js'
-import { readAlias } from './identity.js'
 import { collectRules, removeRules } from './ruleset.js'
 
 export function gc(request: GcRequest<BridgeConfig>): void {

@@ -1,13 +1,13 @@
 /** Who has a MAC that a container is to get. Two of one segment would take each other's frames. */
 
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import { belongsTo } from '../../lib/interface/identity.js'
 import { equalAddresses, formatAddress } from '../../lib/ip/address.js'
 import { addressOfMac } from '../../lib/ip/mac.js'
 import { containsAddress, type Prefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { listRecords, networksIn } from '../../lib/store/record.js'
 import { type Attached, PLUGIN } from './attached.js'
-import { belongsTo } from './identity.js'
 import { endsInContainer, isPortOf, locate, nameOf, type Segment } from './segment.js'
 
 /** Throws code 103 where the bridge, or a living container of the segment but the one with this key, has the MAC. */

@@ -3,12 +3,12 @@
  * kernel ages as it ages those of the containers.
  */
 
+import { isBound } from '../../lib/interface/mac.js'
 import type { IpAddress } from '../../lib/ip/address.js'
 import { addNeighbour, removeNeighbour, replaceNeighbour } from '../../lib/netlink/neighbours.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Rollback } from '../../lib/store/rollback.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import { isBound } from './mac.js'
 
 /**
  * Writes down who has the addresses now; those that somebody else had a short while ago, as far as the host knows. An

@@ -1,13 +1,13 @@
 /** Subnets of pods that the node is on itself, by another link: then one of both cannot be reached. */
 
 import { CniError, type ErrorCode } from '../../lib/cni/error.js'
+import { subnetOf } from '../../lib/interface/leased-from.js'
 import { isLinkLocal, isLoopback } from '../../lib/ip/address.js'
 import { containsAddress, equalPrefixes, formatPrefix, type Prefix } from '../../lib/ip/prefix.js'
 import type { LinkAddress } from '../../lib/netlink/addresses.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { isOurs } from './ensure-bridge.js'
-import { subnetOf } from './leased-from.js'
 
 /** A subnet of pods, and the address of the node that is in its way. */
 export interface Shared {

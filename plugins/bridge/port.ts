@@ -1,13 +1,13 @@
 /** The veth pair, born complete: the host's end in the bridge, the container's under its final name. */
 
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
+import { hostLinkMac } from '../../lib/interface/identity.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { BridgePort } from '../../lib/netlink/links/port.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import type { PortSettings, Settings } from './config.js'
 import { noFiltering } from './ensure-bridge.js'
-import { hostLinkMac } from './identity.js'
 
 export interface PairSpec {
   readonly hostName: string

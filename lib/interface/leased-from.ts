@@ -1,6 +1,6 @@
 /** What IPAM will lease from, as far as the configuration says it: for STATUS, which has no address yet. */
 
-import { hasHostBits, networkOf, type Prefix, parsePrefix } from '../../lib/ip/prefix.js'
+import { hasHostBits, networkOf, type Prefix, parsePrefix } from '../ip/prefix.js'
 
 /** Those of `host-local` and `static`; empty for other IPAM plugins. What is malformed is theirs to refuse. */
 export function leasedFrom(ipam: unknown): Prefix[] {

@@ -1,8 +1,8 @@
 /** How a host veth is known to be an attachment's: its name (lib/attachment/link-identity.ts), its MAC, its alias. */
 
-import { keyInAlias } from '../../lib/attachment/link-identity.js'
-import { podName } from '../../lib/cni/args.js'
-import type { Link } from '../../lib/netlink/links/link.js'
+import { keyInAlias } from '../attachment/link-identity.js'
+import { podName } from '../cni/args.js'
+import type { Link } from '../netlink/links/link.js'
 
 /** IFALIASZ less its NUL, include/uapi/linux/if.h. */
 const LONGEST_ALIAS = 255

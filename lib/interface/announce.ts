@@ -4,17 +4,17 @@
  * with a thousand of them takes as long as all else that an ADD does.
  */
 
-import { messageOf } from '../../lib/cni/error.js'
-import { announcement } from '../../lib/ethernet/announcement.js'
-import { openPacketSocket, sendFrame } from '../../lib/ethernet/packet-socket.js'
-import type { Family, IpAddress } from '../../lib/ip/address.js'
-import { parseMac } from '../../lib/ip/mac.js'
-import type { Netlink } from '../../lib/netlink/netlink.js'
-import { sleep } from '../../lib/sys/clock.js'
-import { isErrno } from '../../lib/sys/errno.js'
-import { warn } from '../../lib/sys/log.js'
-import { preferSysctl } from '../../lib/sysctl/sysctl.js'
-import type { ContainerEnd } from './connect.js'
+import { messageOf } from '../cni/error.js'
+import { announcement } from '../ethernet/announcement.js'
+import { openPacketSocket, sendFrame } from '../ethernet/packet-socket.js'
+import type { Family, IpAddress } from '../ip/address.js'
+import { parseMac } from '../ip/mac.js'
+import type { Netlink } from '../netlink/netlink.js'
+import { sleep } from '../sys/clock.js'
+import { isErrno } from '../sys/errno.js'
+import { warn } from '../sys/log.js'
+import { preferSysctl } from '../sysctl/sysctl.js'
+import type { ContainerEnd } from './model.js'
 
 /** How a container's addresses are made known. */
 export interface Announcer {

@@ -1,12 +1,12 @@
 /** CHECK inside the container: addresses and routes. */
 
-import type { Route } from '../../lib/cni/result.js'
-import { equalAddresses, type Family, parseAddress } from '../../lib/ip/address.js'
-import { equalPrefixes, formatPrefix, type Prefix } from '../../lib/ip/prefix.js'
-import type { Link } from '../../lib/netlink/links/link.js'
-import type { Netlink } from '../../lib/netlink/netlink.js'
-import type { KnownRoute } from '../../lib/netlink/routes.js'
-import type { Differs } from './check.js'
+import type { Route } from '../cni/result.js'
+import { equalAddresses, type Family, parseAddress } from '../ip/address.js'
+import { equalPrefixes, formatPrefix, type Prefix } from '../ip/prefix.js'
+import type { Link } from '../netlink/links/link.js'
+import type { Netlink } from '../netlink/netlink.js'
+import type { KnownRoute } from '../netlink/routes.js'
+import type { Differs } from './model.js'
 import { type Address, destinationOf, tableOf } from './routes.js'
 
 export function checkAddresses(container: Netlink, link: Link, addresses: readonly Address[], differs: Differs): void {

@@ -3,9 +3,9 @@
  * to that subnet for the address itself, straight to the link, and that one must come after them.
  */
 
-import { equalAddresses, type IpAddress } from '../../lib/ip/address.js'
-import { containsAddress, hostPrefix, networkOf, type Prefix } from '../../lib/ip/prefix.js'
-import { type Route as KernelRoute, TABLE_MAIN } from '../../lib/netlink/routes.js'
+import { equalAddresses, type IpAddress } from '../ip/address.js'
+import { containsAddress, hostPrefix, networkOf, type Prefix } from '../ip/prefix.js'
+import { type Route as KernelRoute, TABLE_MAIN } from '../netlink/routes.js'
 import { defaultMetric } from './add-route.js'
 
 /** How far behind: a route that evades an equal one of another attachment is still in front. */

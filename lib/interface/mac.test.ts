@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type IpAddress, parseAddress } from '../../lib/ip/address.js'
+import { type IpAddress, parseAddress } from '../ip/address.js'
 import { boundMac, isBound } from './mac.js'
 
 const ip = (text: string) => parseAddress(text) as IpAddress

@@ -4,12 +4,12 @@
  * tried with the next higher metric.
  */
 
-import type { Family } from '../../lib/ip/address.js'
-import { equalPrefixes } from '../../lib/ip/prefix.js'
-import type { Request } from '../../lib/netlink/message.js'
-import type { Netlink } from '../../lib/netlink/netlink.js'
-import { addRoute, type Route } from '../../lib/netlink/routes.js'
-import { isErrno } from '../../lib/sys/errno.js'
+import type { Family } from '../ip/address.js'
+import { equalPrefixes } from '../ip/prefix.js'
+import type { Request } from '../netlink/message.js'
+import type { Netlink } from '../netlink/netlink.js'
+import { addRoute, type Route } from '../netlink/routes.js'
+import { isErrno } from '../sys/errno.js'
 
 const ATTEMPTS = 16
 

@@ -1,8 +1,7 @@
 import t from 'tap'
-import { formatAddress } from '../../lib/ip/address.js'
-import { formatPrefix, type Prefix } from '../../lib/ip/prefix.js'
-import { gatewayFor } from './gateway.js'
-import { addressesOf, missingDefaultRoutes, toKernelRoute } from './routes.js'
+import { formatAddress } from '../ip/address.js'
+import { formatPrefix, type Prefix } from '../ip/prefix.js'
+import { addressesOf, gatewayFor, missingDefaultRoutes, toKernelRoute } from './routes.js'
 
 const DUAL = addressesOf({
   ips: [

@@ -1,8 +1,8 @@
 /** The container's hardware address. */
 
-import type { IpAddress } from '../../lib/ip/address.js'
-import { formatMac, macOfAddress } from '../../lib/ip/mac.js'
-import { randomBytes } from '../../lib/sys/process.js'
+import type { IpAddress } from '../ip/address.js'
+import { formatMac, macOfAddress } from '../ip/mac.js'
+import { randomBytes } from '../sys/process.js'
 
 /** A hardware address of nobody's: unicast, locally administered. */
 export function randomMac(): string {

@@ -1,11 +1,11 @@
 /** The lease: IPAM is asked again while what it gives is another container's on the same bridge. */
 
-import type { Delegate } from '../../lib/cni/delegate.js'
-import { CniError, ErrorCode } from '../../lib/cni/error.js'
-import type { Result } from '../../lib/cni/result.js'
-import { equalAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.js'
-import { warn } from '../../lib/sys/log.js'
-import type { Held } from './address-holder.js'
+import type { Delegate } from '../cni/delegate.js'
+import { CniError, ErrorCode } from '../cni/error.js'
+import type { Result } from '../cni/result.js'
+import { equalAddresses, formatAddress, type IpAddress } from '../ip/address.js'
+import { warn } from '../sys/log.js'
+import type { Held } from './model.js'
 
 /**
  * A bridge has 1023 ports, so no more addresses can be held. IPAM plugins that begin at the lowest free address give

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { hostLinkName, keyInAlias } from '../../lib/attachment/link-identity.js'
+import { hostLinkName, keyInAlias } from '../attachment/link-identity.js'
 import { hostLinkAlias, hostLinkMac, readAlias } from './identity.js'
 
 const KEY = '26026bd18b7cde68'

@@ -1,10 +1,10 @@
 /** Routes of a result as the kernel is asked for them. */
 
-import { CniError, ErrorCode } from '../../lib/cni/error.js'
-import type { Result, Route } from '../../lib/cni/result.js'
-import { type Family, formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
-import { hasHostBits, networkOf, type Prefix, parsePrefix } from '../../lib/ip/prefix.js'
-import type { Route as KernelRoute } from '../../lib/netlink/routes.js'
+import { CniError, ErrorCode } from '../cni/error.js'
+import type { Result, Route } from '../cni/result.js'
+import { equalAddresses, type Family, formatAddress, type IpAddress, nextAddress, parseAddress } from '../ip/address.js'
+import { hasHostBits, networkOf, type Prefix, parsePrefix } from '../ip/prefix.js'
+import type { Route as KernelRoute } from '../netlink/routes.js'
 
 /** RT_SCOPE_LINK: this and what is narrower has no next hop. */
 const SCOPE_LINK = 253
@@ -27,6 +27,13 @@ export function addressesOf(result: Result): Address[] {
     }
     return { prefix, gateway: via }
   })
+}
+
+/** What IPAM said, or the first address of the network; in a /31 that is not the container's own. */
+export function gatewayFor({ prefix, gateway }: Address): IpAddress {
+  if (gateway !== undefined) return gateway
+  const first = nextAddress(networkOf(prefix))
+  return equalAddresses(first, prefix.address) ? networkOf(prefix) : first
 }
 
 /** The first gateway of a family, which routes without one of their own go by. */
