@@ -38,6 +38,8 @@ export interface Wanted {
   readonly addresses: readonly Address[]
   readonly routes: readonly Route[]
   readonly detectDuplicates: boolean
+  /** Routes in the place of the kernel's own for each address. Undefined: the kernel's own. */
+  readonly connected?: readonly KernelRoute[] | undefined
 }
 
 /** From when it is up: the kernel announces a MAC that somebody gives the link. */
@@ -52,10 +54,10 @@ interface Step {
 
 /** Addresses, up, routes: in one batch where nothing is in the way. */
 export function configure(container: Netlink, file: ContainerFile, end: ContainerEnd, wanted: Wanted): void {
-  const { addresses, routes, detectDuplicates } = wanted
+  const { addresses, routes, detectDuplicates, connected = [] } = wanted
   const kernelRoutes = routes.map((route) => toKernelRoute(route, end.index, addresses))
   const link = linkSteps(end, wanted, kernelRoutes)
-  const ways = routeSteps(addresses, kernelRoutes)
+  const ways = [...connected.map((route) => ({ request: routeRequest(route) })), ...routeSteps(addresses, kernelRoutes)]
   if (detectDuplicates && addresses.some(({ prefix }) => prefix.address.family === 6)) {
     apply(container, file, end.name, link)
     waitForDuplicates(container, end.index, end.name)
@@ -66,11 +68,12 @@ export function configure(container: Netlink, file: ContainerFile, end: Containe
 }
 
 function linkSteps({ index, mac: born }: ContainerEnd, wanted: Wanted, routes: readonly KernelRoute[]): Step[] {
-  const { mac, addresses, detectDuplicates } = wanted
+  const { mac, addresses, detectDuplicates, connected } = wanted
+  const noPrefixRoute = connected !== undefined
   const change = { ...(mac === born ? {} : { mac }), up: true, ipv4: ANNOUNCING }
   return [
     ...addresses.map(({ prefix }) => {
-      const spec = { prefix, broadcast: broadcastOf(prefix), noDad: !detectDuplicates }
+      const spec = { prefix, broadcast: broadcastOf(prefix), noDad: !detectDuplicates, noPrefixRoute }
       const metric = connectedMetric(prefix, routes)
       return { request: addAddress(index, { ...spec, metric }, { exclusive: true }), address: prefix }
     }),

@@ -1,4 +1,4 @@
-/** The lease: IPAM is asked again while what it gives is another container's on the same bridge. */
+/** The lease: IPAM is asked again while what it gives is another container's on the same segment. */
 
 import type { Delegate } from '../cni/delegate.js'
 import { CniError, ErrorCode } from '../cni/error.js'
@@ -25,7 +25,7 @@ export interface Lease {
  * so that it cannot keep one lease and ask for a second. host-local, ours and the reference's, goes on behind what it
  * gave last.
  */
-export function leaseOf(ipam: Delegate, bridge: string): Lease {
+export function leaseOf(ipam: Delegate): Lease {
   let leased = false
   const giveBack = () => {
     if (leased) ipam.run('DEL')
@@ -40,10 +40,10 @@ export function leaseOf(ipam: Delegate, bridge: string): Lease {
         leased = true
         const { found, held } = look(result)
         if (held === undefined) {
-          if (refused.length > 0) warn(passedOver(refused, bridge))
+          if (refused.length > 0) warn(passedOver(refused))
           return found
         }
-        if (refused.length >= ATTEMPTS || includes(refused, held.address)) throw unavailable(held, refused, bridge)
+        if (refused.length >= ATTEMPTS || includes(refused, held.address)) throw unavailable(held, refused)
         refused.push(held)
         giveBack()
       }
@@ -58,17 +58,18 @@ function includes(refused: readonly Held[], address: IpAddress): boolean {
 const REMEDY =
   'networks that share a bridge must have one name, and so one store of leases, or ranges that do not overlap'
 
-function unavailable({ address, holder }: Held, refused: readonly Held[], bridge: string): CniError {
+function unavailable({ address, holder, segment }: Held, refused: readonly Held[]): CniError {
   const others = refused.length > 1 ? `, as it did with ${refused.length - 1} other addresses in use` : ''
   return new CniError(
     ErrorCode.AddressUnavailable,
-    `IP address ${formatAddress(address)} is already in use on bridge "${bridge}"`,
+    `IP address ${formatAddress(address)} is already in use on ${segment}`,
     `${holder} has it, and IPAM gave it again${others}; ${REMEDY}`,
   )
 }
 
-function passedOver(refused: readonly Held[], bridge: string): string {
+function passedOver(refused: readonly Held[]): string {
+  const segment = refused[0]?.segment ?? ''
   const some = refused.slice(0, 3).map(({ address, holder }) => `${formatAddress(address)} of ${holder}`)
   const more = refused.length > some.length ? `, and ${refused.length - some.length} more` : ''
-  return `addresses that IPAM gave are in use on bridge "${bridge}", so it was asked for others: ${some.join(', ')}${more}; ${REMEDY}`
+  return `addresses that IPAM gave are in use on ${segment}, so it was asked for others: ${some.join(', ')}${more}; ${REMEDY}`
 }

@@ -3,23 +3,22 @@
 import type { NetworkConfig } from '../../lib/cni/config.js'
 import { refuseInterfaceName } from '../../lib/cni/environment.js'
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
-import type { Request } from '../../lib/cni/request.js'
-import { atLeast } from '../../lib/cni/version.js'
-import { parseAddress } from '../../lib/ip/address.js'
-import { formatMac, parseMac } from '../../lib/ip/mac.js'
-import { parsePrefix } from '../../lib/ip/prefix.js'
-import type { MasqueradeSettings } from '../../lib/ruleset/masquerade-table.js'
-import { warn } from '../../lib/sys/log.js'
+import {
+  type InterfaceSettings,
+  invalid,
+  ipamOf,
+  type MasqueradeConfig,
+  macOf,
+  masqueradeOf,
+  mtuOf,
+  type SettingsRequest,
+} from '../../lib/interface/settings.js'
 
-export interface BridgeConfig extends NetworkConfig {
+export interface BridgeConfig extends NetworkConfig, MasqueradeConfig {
   readonly bridge?: string
   readonly isGateway?: boolean
   readonly isDefaultGateway?: boolean
   readonly forceAddress?: boolean
-  readonly ipMasq?:
-    | boolean
-    | { readonly exclude?: readonly string[]; readonly random?: 'fully' | 'none'; readonly to?: string }
-  readonly ipMasqBackend?: '' | 'iptables' | 'nftables'
   readonly mtu?: number
   readonly hairpinMode?: boolean
   readonly promiscMode?: boolean
@@ -48,34 +47,23 @@ export interface PortSettings {
   readonly preserveDefaultVlan: boolean
 }
 
-export interface Settings {
+export interface Settings extends InterfaceSettings {
   readonly bridge: string
   readonly isGateway: boolean
   readonly isDefaultGateway: boolean
   readonly forceAddress: boolean
-  /** Absent is the kernel's default. */
-  readonly mtu: number | undefined
   readonly promiscuous: boolean
   /** The bridge looks at VLAN tags. */
   readonly filtering: boolean
   readonly port: PortSettings
   readonly detectDuplicates: boolean
   readonly containerUp: boolean
-  /** Of the container's link; absent is a random one. */
-  readonly mac: string | undefined
-  /** The IPAM plugin; absent is layer 2. */
-  readonly ipam: string | undefined
-  /** Absent is none. */
-  readonly masquerade: MasqueradeSettings | undefined
-  readonly checksMac: boolean
 }
 
 const DEFAULT_BRIDGE = 'cni0'
 
-/** Where records are kept; what is no absolute path counts as absent on DEL. */
-export function stateDirOf({ stateDir = '' }: { readonly stateDir?: string }): string {
-  return stateDir.startsWith('/') ? stateDir : '/run/flatnet'
-}
+/** What a trunk without an untagged VLAN has for that, as with the reference. */
+export const TRUNK_VLAN = 1
 
 /** The link that is the pods' gateway: the bridge, or one into their VLAN. */
 export function gatewayNameOf({ bridge, port: { vlan } }: Pick<Settings, 'bridge' | 'port'>): string {
@@ -89,16 +77,15 @@ export function leaseDirectoryOf({ ipam }: BridgeConfig): string {
 }
 
 /** Everything that can be known to be wrong before anything is done. Throws code 7. */
-export function settingsOf(request: Request<BridgeConfig>): Settings {
-  const { config, cniVersion } = request
-  const { bridge = DEFAULT_BRIDGE, vlan = 0, mtu = 0, stateDir } = config
-  const ipam = (config.ipam?.type ?? '') === '' ? undefined : config.ipam?.type
+export function settingsOf(request: SettingsRequest<BridgeConfig>): Settings {
+  const { config, command, ifName, args: fromArgs } = request
+  const { bridge = DEFAULT_BRIDGE, vlan = 0, args, runtimeConfig } = config
   const isDefaultGateway = config.isDefaultGateway === true
   const isGateway = isDefaultGateway || config.isGateway === true
   const refused = refuseInterfaceName(bridge)
   if (refused !== undefined) throw invalid(`bridge name ${JSON.stringify(bridge.slice(0, 100))}: ${refused}`)
-  if (stateDir !== undefined && !stateDir.startsWith('/')) throw invalid(`stateDir "${stateDir}" is no absolute path`)
-  if (mtu !== 0 && mtu < 68) throw invalid(`mtu ${mtu}: IPv4 needs at least 68`, '0 is the default of the kernel')
+  const ipam = ipamOf(request)
+  const mtu = mtuOf(config)
   if (config.hairpinMode === true && config.promiscMode === true) {
     throw invalid(
       'cannot set hairpin mode and promiscuous mode at the same time',
@@ -116,10 +103,11 @@ export function settingsOf(request: Request<BridgeConfig>): Settings {
     if (tooLong !== undefined)
       throw invalid(`gateway link "${bridge}.${vlan}": ${tooLong}`, 'give the bridge a shorter name')
   }
-  if (ipam === undefined && !atLeast(cniVersion, '0.3.0')) {
-    throw invalid(
-      `cniVersion ${cniVersion} needs IPAM: its result must hold an address (no valid IPs)`,
-      'set ipam.type, or use cniVersion 0.3.0 or newer for layer-2 networks',
+  if (command === 'ADD' && bridge === ifName) {
+    throw new CniError(
+      ErrorCode.InvalidConfig,
+      `the bridge and the container's interface are both called "${ifName}"`,
+      'runtimes tell the interfaces of a result by their names: set "bridge" to another one',
     )
   }
   const masquerade = masqueradeOf(config)
@@ -129,7 +117,7 @@ export function settingsOf(request: Request<BridgeConfig>): Settings {
     isGateway,
     isDefaultGateway,
     forceAddress: config.forceAddress === true,
-    mtu: mtu === 0 ? undefined : mtu,
+    mtu,
     promiscuous: config.promiscMode === true,
     filtering: vlan !== 0 || config.vlanTrunk !== undefined,
     port: {
@@ -141,45 +129,12 @@ export function settingsOf(request: Request<BridgeConfig>): Settings {
     },
     detectDuplicates: config.enabledad === true,
     containerUp: config.disableContainerInterface !== true,
-    mac: requestedMac(config, (request as { readonly args?: ReadonlyMap<string, string> }).args?.get('MAC')),
+    // Least to most: CNI_ARGS, the configuration's args, the capability.
+    mac: macOf([runtimeConfig?.mac, args?.cni?.mac, fromArgs?.get('MAC')]),
     ipam,
     masquerade,
     checksMac: config.macspoofchk === true,
   }
-}
-
-/** What `ipMasq` asks for; undefined where nothing. */
-function masqueradeOf({ ipMasq = false, ipMasqBackend }: BridgeConfig): MasqueradeSettings | undefined {
-  if (ipMasq === false) return undefined
-  if (ipMasqBackend === 'iptables') warn('"ipMasqBackend": "iptables" works as "nftables": flatnet runs no iptables')
-  const { exclude = [], random = 'fully', to } = ipMasq === true ? {} : ipMasq
-  const address = to === undefined ? undefined : parseAddress(to)
-  if (to !== undefined && address === undefined) throw invalid(`ipMasq.to ${JSON.stringify(to)} is no address`)
-  return {
-    exclude: exclude.map((text) => {
-      const prefix = parsePrefix(text)
-      if (prefix === undefined)
-        throw invalid(`ipMasq.exclude: ${JSON.stringify(text)} is no address with prefix length`)
-      return prefix
-    }),
-    fullyRandom: random === 'fully',
-    to: address === undefined ? [] : [address],
-  }
-}
-
-/** Least to most: CNI_ARGS, the configuration's args, the capability. */
-function requestedMac({ args, runtimeConfig }: BridgeConfig, fromArgs: string | undefined): string | undefined {
-  const text = [runtimeConfig?.mac, args?.cni?.mac, fromArgs].find((candidate) => (candidate ?? '') !== '')
-  if (text === undefined) return undefined
-  const bytes = parseMac(text)
-  const why = bytes === undefined ? 'it is not six bytes' : unusable(bytes)
-  if (bytes === undefined || why !== undefined) throw invalid(`MAC address ${JSON.stringify(text)}: ${why}`)
-  return formatMac(bytes)
-}
-
-function unusable(mac: Uint8Array): string | undefined {
-  if (((mac[0] as number) & 1) === 1) return 'it is a multicast address'
-  return mac.every((byte) => byte === 0) ? 'it is all zeros' : undefined
 }
 
 /** The ranges of vlanTrunk, merged where they meet. */
@@ -204,8 +159,4 @@ function trunkOf(entries: NonNullable<BridgeConfig['vlanTrunk']>): VlanRange[] {
     else merged.push(range)
   }
   return merged
-}
-
-function invalid(what: string, details = ''): CniError {
-  return new CniError(ErrorCode.InvalidConfig, `invalid configuration: ${what}`, details)
 }

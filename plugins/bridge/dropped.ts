@@ -1,5 +1,6 @@
 /** Whether another firewall of the node drops what pods send, and nothing lets it pass. */
 
+import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import type { Request } from '../../lib/cni/request.js'
 import type { Prefix } from '../../lib/ip/prefix.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
@@ -7,7 +8,7 @@ import { droppingChains } from '../../lib/ruleset/admission.js'
 import { couldPass, type Named, type Senders } from '../../lib/ruleset/passage.js'
 import { settle, withRulesetIfAny } from '../../lib/ruleset/settle.js'
 import { hasHadRecords, hasRecord } from '../../lib/store/record.js'
-import { type BridgeConfig, gatewayNameOf, type Settings, stateDirOf } from './config.js'
+import { type BridgeConfig, gatewayNameOf, type Settings } from './config.js'
 import { uplinkOf } from './doubts.js'
 
 /** The plugin that lets pods pass. */

@@ -2,12 +2,12 @@
 
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import { belongsTo } from '../../lib/interface/identity.js'
+import type { Attached } from '../../lib/interface/record.js'
 import { equalAddresses, formatAddress } from '../../lib/ip/address.js'
 import { addressOfMac } from '../../lib/ip/mac.js'
 import { containsAddress, type Prefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { listRecords, networksIn } from '../../lib/store/record.js'
-import { type Attached, PLUGIN } from './attached.js'
 import { endsInContainer, isPortOf, locate, nameOf, type Segment } from './segment.js'
 
 /** Throws code 103 where the bridge, or a living container of the segment but the one with this key, has the MAC. */
@@ -30,7 +30,7 @@ function ofPort(segment: Segment, mac: string): string | undefined {
 /** A bridge forgets the MACs of those that have sent nothing for minutes; our records do not. */
 function ofRecord(segment: Segment, stateDir: string, key: string, mac: string): string | undefined {
   for (const network of networksIn(stateDir)) {
-    for (const record of listRecords<Attached>({ stateDir, plugin: PLUGIN, network })) {
+    for (const record of listRecords<Attached>({ stateDir, plugin: 'bridge', network })) {
       if (record.content?.mac !== mac || record.key === key || !record.sameBoot) continue
       const link = segment.host.links.find(record.content.hostLink)
       if (link !== undefined && belongsTo(record.key, link) && isPortOf(segment, link)) return nameOf(link)

@@ -4,7 +4,9 @@
  */
 
 import { isBound } from '../../lib/interface/mac.js'
+import type { Attached } from '../../lib/interface/record.js'
 import type { IpAddress } from '../../lib/ip/address.js'
+import { parsePrefix } from '../../lib/ip/prefix.js'
 import { addNeighbour, removeNeighbour, replaceNeighbour } from '../../lib/netlink/neighbours.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import type { Rollback } from '../../lib/store/rollback.js'
@@ -58,10 +60,23 @@ function keep(host: Netlink, link: number, mac: string, address: IpAddress): voi
  * The addresses' container is gone. Where their next container has another MAC, what is known of this one stays, as old:
  * it tells the next one's ADD that others may remember it, too. What the next one has written already is left alone.
  */
-export function forgetNeighbours(host: Netlink, link: number, mac: string, addresses: readonly IpAddress[]): void {
+function forgetNeighbours(host: Netlink, link: number, mac: string, addresses: readonly IpAddress[]): void {
   const bound = addresses.filter((address) => isBound(address, mac))
   host.batch(bound.map((address) => removeNeighbour(link, address)))
   for (const address of addresses) {
     if (!bound.includes(address) && ['', mac].includes(macNow(host, link, address))) keep(host, link, mac, address)
   }
+}
+
+/**
+ * Forgets the container's addresses. Where the record has no MAC, as an earlier version wrote it, the entries stay: the next
+ * ADD sees another's in them.
+ */
+export function forget(host: Netlink, { gatewayLink, addresses, mac }: Attached): void {
+  if (gatewayLink === '' || mac === undefined) return
+  const known = addresses
+    .map((text) => parsePrefix(text)?.address)
+    .filter((address): address is IpAddress => address !== undefined)
+  const link = host.links.find(gatewayLink)
+  if (link !== undefined) forgetNeighbours(host, link.index, mac, known)
 }

@@ -1,43 +1,29 @@
 /** The veth pair, born complete: the host's end in the bridge, the container's under its final name. */
 
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
-import { hostLinkMac } from '../../lib/interface/identity.js'
+import type { PairIdentity } from '../../lib/interface/pair.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { BridgePort } from '../../lib/netlink/links/port.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import type { PortSettings, Settings } from './config.js'
+import { type PortSettings, type Settings, TRUNK_VLAN } from './config.js'
 import { noFiltering } from './ensure-bridge.js'
-
-export interface PairSpec {
-  readonly hostName: string
-  readonly alias: string
-  readonly key: string
-  readonly ifName: string
-  /** The container's. */
-  readonly mac: string
-  /** Descriptor of the container's namespace. */
-  readonly namespaceFd: number
-  readonly bridge: Link
-}
+import type { BridgeWork, Joined } from './model.js'
 
 /** Creates the pair and brings the host's end up. Throws NetlinkError EEXIST where either name is taken. */
-export function createPair(host: Netlink, spec: PairSpec, settings: Settings): Link {
+export function createPort(host: Netlink, identity: PairIdentity, bridge: Link, settings: Settings): Link {
   const { mtu, port } = settings
   const inVlans = port.vlan !== 0 || port.trunk.length > 0
   let link: Link
   try {
     link = host.links.create({
       kind: 'veth',
-      name: spec.hostName,
+      ...identity,
       mtu,
-      mac: hostLinkMac(spec.key),
-      master: spec.bridge.index,
-      alias: spec.alias,
+      master: bridge.index,
       addressGenerationMode: 'none', // a port has no use for an address, and its search for duplicates would be seen
-      bridgePort: bornAs(spec.bridge, settings),
+      bridgePort: bornAs(bridge, settings),
       up: !inVlans,
-      peer: { name: spec.ifName, mtu, mac: spec.mac, namespaceFd: spec.namespaceFd },
     })
   } catch (error) {
     throw isErrno(error, 'EXFULL') ? full(settings.bridge) : error
@@ -48,9 +34,6 @@ export function createPair(host: Netlink, spec: PairSpec, settings: Settings): L
   }
   return link
 }
-
-/** What a trunk without an untagged VLAN has for that, as with the reference. */
-export const TRUNK_VLAN = 1
 
 export function setVlans(
   host: Netlink,
@@ -93,8 +76,8 @@ function bornAs(bridge: Link, settings: Settings): BridgePort | undefined {
 }
 
 /** From here on the container is heard. */
-export function openPort(host: Netlink, bridge: Link, index: number, settings: Settings): void {
-  if (isLockedAtFirst(bridge, settings)) host.links.setPort(index, { locked: false })
+export function openPort({ host, settings }: BridgeWork, { bridge, hostEnd }: Joined): void {
+  if (isLockedAtFirst(bridge, settings)) host.links.setPort(hostEnd.index, { locked: false })
 }
 
 function full(bridge: string): CniError {

@@ -7,8 +7,7 @@ import { removeNeighbour, resolveNeighbour } from '../../lib/netlink/neighbours.
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { monotonic, sleep } from '../../lib/sys/clock.js'
 import { isErrno } from '../../lib/sys/errno.js'
-import type { Settings } from './config.js'
-import { TRUNK_VLAN } from './port.js'
+import { type Settings, TRUNK_VLAN } from './config.js'
 
 export interface Segment {
   readonly host: Netlink

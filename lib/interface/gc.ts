@@ -3,35 +3,40 @@
  * which keeps the leases of what is still there.
  */
 
-import { collectRecords, keysOf, recordedKeys } from '../../lib/attachment/collect.js'
-import { collectFailures, type Failures } from '../../lib/attachment/failures.js'
-import type { AttachmentName } from '../../lib/cni/attachments.js'
-import { findDelegate } from '../../lib/cni/delegate.js'
-import { type GcRequest, keeps } from '../../lib/cni/request.js'
-import { readAlias } from '../../lib/interface/identity.js'
-import type { Netlink } from '../../lib/netlink/netlink.js'
-import { openHost } from '../../lib/netns/namespace.js'
-import { attachmentKey, listRecords, type RecordsPlace } from '../../lib/store/record.js'
-import { encodeUtf8 } from '../../lib/sys/text.js'
-import { type Attached, placesOf } from './attached.js'
-import type { BridgeConfig } from './config.js'
+import { collectRecords, keysOf, recordedKeys } from '../attachment/collect.js'
+import { collectFailures, type Failures } from '../attachment/failures.js'
+import type { AttachmentName } from '../cni/attachments.js'
+import type { NetworkConfig } from '../cni/config.js'
+import { findDelegate } from '../cni/delegate.js'
+import { type GcRequest, keeps } from '../cni/request.js'
+import { readAlias } from '../interface/identity.js'
+import type { Netlink } from '../netlink/netlink.js'
+import { openHost } from '../netns/namespace.js'
+import { attachmentKey, listRecords, type RecordsPlace } from '../store/record.js'
+import { encodeUtf8 } from '../sys/text.js'
 import { detach, remove } from './detach.js'
-import { collectRules, removeRules } from './ruleset.js'
+import { type Attached, PAIRING, placesOf } from './record.js'
+import { collectRules, removeRules } from './rules.js'
 
-export function gc(request: GcRequest<BridgeConfig>): void {
+/** What it must know of a plugin. */
+type Collecting = Parameters<typeof detach>[0] & { readonly name: string }
+
+export function gc(plugin: Collecting, request: GcRequest<NetworkConfig>): void {
   const { config, network, valid } = request
   const failures = collectFailures()
   let living: readonly AttachmentName[] | undefined = []
   if (valid !== undefined) {
     const keep = keysOf(network, valid)
     const host = openHost()
-    const place = placesOf(request)
+    const place = placesOf(plugin.name, request)
     collectRecords<Attached>(place, keep, failures, ({ key, containerId, ifName }, attached) => {
-      detach(host, key, attached)
+      detach(plugin, host, { key, ifName }, attached)
       if (attached !== undefined) removeRules({ network, containerId, ifName }, attached)
     })
-    const known = () => new Set([...recordedKeys(place), ...keep])
-    failures.attempt('cannot look for links without a record', () => collectLinks(network, host, known, failures))
+    const known = () => new Set([...PAIRING.flatMap((name) => [...recordedKeys({ ...place, plugin: name })]), ...keep])
+    if (plugin.kind === 'veth') {
+      failures.attempt('cannot look for links without a record', () => collectLinks(network, host, known, failures))
+    }
     failures.attempt('cannot tell which attachments are left, so all leases are kept', () => {
       living = undefined
       living = stillThere(place, host, !failures.none)
@@ -75,7 +80,7 @@ function stillThere(place: RecordsPlace, host: Netlink, failed: boolean): Attach
 }
 
 /** The request with more attachments to keep, for a plugin in this process and for another program. */
-function keeping(request: GcRequest<BridgeConfig>, living: readonly AttachmentName[]): GcRequest<BridgeConfig> {
+function keeping(request: GcRequest<NetworkConfig>, living: readonly AttachmentName[]): GcRequest<NetworkConfig> {
   const { valid, raw } = request
   if (valid === undefined) return request
   const keep = keeps(valid)

@@ -1,51 +1,42 @@
 /** What the attachment has in the ruleset: masquerading (ipMasq) and the check for forged MACs (macspoofchk). */
 
-import { podName } from '../../lib/cni/args.js'
-import type { AddRequest } from '../../lib/cni/request.js'
-import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
-import { formatPrefix, type Prefix, parsePrefix } from '../../lib/ip/prefix.js'
-import { readExcluded } from '../../lib/nodes/exclusions.js'
-import { nameLegacyLeftovers } from '../../lib/ruleset/legacy-iptables.js'
-import { checkMac, type GuardedMac, guardMac, MAC_GUARD, staleMacs, unguardMac } from '../../lib/ruleset/mac-guard.js'
-import { checkMasquerade, masquerade, staleMasquerades, unmasquerade } from '../../lib/ruleset/masquerade.js'
-import { MASQUERADE, type Masqueraded, type MasqueradeSettings } from '../../lib/ruleset/masquerade-table.js'
-import { type Owner, ownerKey } from '../../lib/ruleset/owner.js'
-import { removeReferenceMacs, removeReferenceMasquerade } from '../../lib/ruleset/reference-bridge.js'
-import { requireTables, withRuleset, withRulesetIfAny } from '../../lib/ruleset/settle.js'
-import { attachmentKey, listReady } from '../../lib/store/record.js'
-import { sha512Hex } from '../../lib/sys/text.js'
-import { type Attached, PLUGIN, SHAPE } from './attached.js'
-import type { BridgeConfig, Settings } from './config.js'
-
-/** In a record: what JSON has words for. */
-export interface RecordedRules {
-  readonly masquerade?: {
-    readonly exclude: readonly string[]
-    readonly fullyRandom: boolean
-    readonly to: readonly string[]
-  }
-  /** The MAC that frames must come from. */
-  readonly mac?: string
-  readonly pod?: string
-}
+import { recall } from '../attachment/recall.js'
+import { stateDirOf } from '../attachment/state-dir.js'
+import { podName } from '../cni/args.js'
+import type { NetworkConfig } from '../cni/config.js'
+import type { AddRequest } from '../cni/request.js'
+import { formatAddress, type IpAddress, parseAddress } from '../ip/address.js'
+import { formatPrefix, type Prefix, parsePrefix } from '../ip/prefix.js'
+import { readExcluded } from '../nodes/exclusions.js'
+import { nameLegacyLeftovers } from '../ruleset/legacy-iptables.js'
+import { checkMac, type GuardedMac, guardMac, MAC_GUARD, staleMacs, unguardMac } from '../ruleset/mac-guard.js'
+import { checkMasquerade, masquerade, staleMasquerades, unmasquerade } from '../ruleset/masquerade.js'
+import { MASQUERADE, type Masqueraded, type MasqueradeSettings } from '../ruleset/masquerade-table.js'
+import { type Owner, ownerKey } from '../ruleset/owner.js'
+import { removeReferenceMacs, removeReferenceMasquerade } from '../ruleset/reference-bridge.js'
+import { requireTables, withRuleset, withRulesetIfAny } from '../ruleset/settle.js'
+import { attachmentKey, listReady } from '../store/record.js'
+import { sha512Hex } from '../sys/text.js'
+import { type Attached, PAIRING, type RecordedRules, SHAPE } from './record.js'
+import type { InterfaceSettings, MasqueradeConfig } from './settings.js'
 
 /** What the settings ask for; undefined where that is nothing. */
 export function plannedRules(
-  { args }: AddRequest<BridgeConfig>,
-  { masquerade: asked, checksMac, ipam }: Settings,
+  { args }: AddRequest<NetworkConfig>,
+  { masquerade: asked, checksMac, ipam }: InterfaceSettings,
   mac: string,
 ): RecordedRules | undefined {
   const isMasqueraded = asked !== undefined && ipam !== undefined
-  if (!isMasqueraded && !checksMac) return undefined
+  if (!isMasqueraded && checksMac !== true) return undefined
   const pod = podName(args)
   return {
-    ...(isMasqueraded ? { masquerade: recorded(asked) } : {}),
-    ...(checksMac ? { mac } : {}),
+    ...(isMasqueraded ? { masquerade: asRecorded(asked) } : {}),
+    ...(checksMac === true ? { mac } : {}),
     ...(pod === '' ? {} : { pod }),
   }
 }
 
-function recorded({ exclude, fullyRandom, to }: MasqueradeSettings): NonNullable<RecordedRules['masquerade']> {
+function asRecorded({ exclude, fullyRandom, to }: MasqueradeSettings): NonNullable<RecordedRules['masquerade']> {
   return { exclude: exclude.map(formatPrefix), fullyRandom, to: to.map(formatAddress) }
 }
 
@@ -69,28 +60,20 @@ function partsOf(whose: Whose, { rules, hostLink, addresses }: Attached): { masq
 }
 
 /** Puts the attachment into the ruleset; what a flush by someone else took from the others comes back with it. */
-export function addRules(request: Whose, attached: Attached, stateDir: string): void {
+export function addRules(request: Whose & Pick<AddRequest<NetworkConfig>, 'config'>, attached: Attached): void {
   const { masq, mac } = partsOf(request, attached)
   if (masq === undefined && mac === undefined) return
+  const stateDir = stateDirOf(request.config)
   withRuleset((nft) => {
     if (mac !== undefined) {
-      let restored: readonly GuardedMac[] = []
-      guardMac(nft, mac, () => {
-        restored = others(stateDir).flatMap((one) => one.mac ?? [])
-        return restored
-      })
-      for (const one of gone(stateDir, restored)) unguardMac(nft, ownerKey(one.owner), one)
+      const { others, gone } = recall(() => recorded(stateDir).flatMap((one) => one.mac ?? []))
+      guardMac(nft, mac, others)
+      for (const one of gone()) unguardMac(nft, ownerKey(one.owner), one)
     }
     if (masq === undefined) return
-    let restored: readonly Masqueraded[] = []
-    masquerade(nft, masq, {
-      others: () => {
-        restored = others(stateDir).flatMap((one) => one.masq ?? [])
-        return restored
-      },
-      excluded: (network) => readExcluded(stateDir, network),
-    })
-    for (const { owner, addresses } of gone(stateDir, restored)) {
+    const { others, gone } = recall(() => recorded(stateDir).flatMap((one) => one.masq ?? []))
+    masquerade(nft, masq, { others, excluded: (network) => readExcluded(stateDir, network) })
+    for (const { owner, addresses } of gone()) {
       unmasquerade(
         nft,
         ownerKey(owner),
@@ -100,18 +83,11 @@ export function addRules(request: Whose, attached: Attached, stateDir: string): 
   })
 }
 
-/** Of those that came back with a table made anew, whom a DEL has begun to remove since: it may have looked before. */
-function gone<T extends { readonly owner: Owner }>(stateDir: string, restored: readonly T[]): T[] {
-  if (restored.length === 0) return []
-  const present = new Set(others(stateDir).map(({ key }) => key))
-  return restored.filter(({ owner }) => !present.has(ownerKey(owner)))
-}
-
-function others(stateDir: string): (ReturnType<typeof partsOf> & { readonly key: string })[] {
-  return listReady<Attached>(stateDir, PLUGIN, SHAPE).map(({ key, content, ...whose }) => ({
-    key,
-    ...partsOf(whose, content),
-  }))
+/** What all attachments of this node have in the tables, of whatever plugin. */
+function recorded(stateDir: string): ReturnType<typeof partsOf>[] {
+  return PAIRING.flatMap((plugin) =>
+    listReady<Attached>(stateDir, plugin, SHAPE).map(({ content, ...whose }) => partsOf(whose, content)),
+  )
 }
 
 /** Takes it out again, and nothing of anyone who has its addresses by now. */
@@ -130,8 +106,12 @@ export function removeRules(whose: Whose, attached: Attached): void {
   })
 }
 
+/** The keys that ask for rules. */
+type RulesConfig = Pick<MasqueradeConfig, 'ipMasq'> & { readonly macspoofchk?: boolean }
+
 /** For an attachment without a record: the reference's, or one whose record is lost. */
-export function removeUnrecordedRules(whose: Whose, config: Partial<BridgeConfig>): void {
+export function removeUnrecordedRules(whose: Whose & { readonly config: object }): void {
+  const config = whose.config as RulesConfig
   const key = attachmentKey(whose.network, whose.containerId, whose.ifName)
   const masks = config.ipMasq !== undefined && config.ipMasq !== false
   if (!masks && config.macspoofchk !== true) return
@@ -173,7 +153,7 @@ export function collectRules(
 }
 
 /** STATUS: what the kernel lacks, before a pod fails for it. */
-export function requireRules({ masquerade: asked, checksMac }: Settings): void {
-  const tables = [...(asked === undefined ? [] : [MASQUERADE]), ...(checksMac ? [MAC_GUARD] : [])]
+export function requireRules({ masquerade: asked, checksMac }: InterfaceSettings): void {
+  const tables = [...(asked === undefined ? [] : [MASQUERADE]), ...(checksMac === true ? [MAC_GUARD] : [])]
   if (tables.length > 0) requireTables(tables)
 }
