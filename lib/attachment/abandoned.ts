@@ -1,7 +1,8 @@
 /**
  * Attachments that ended without a DEL of ours: another program's DEL, as the reference's after a rollback, or a crash
- * deleted the link, and what we made for it stayed. Each DEL looks at a few other records for such ones, so that no node
- * needs a GC for them.
+ * deleted the link, and what we made for it stayed; or an ADD or DEL was killed and the runtime never sent another. Each
+ * DEL looks at a few other records for such ones, so that no node needs a GC for them. ADD does not look: that would make
+ * it a tenth slower on a node of 30 pods, and as many DELs as ADDs come.
  */
 
 import { messageOf } from '../cni/error.js'
@@ -32,8 +33,8 @@ export interface Sweep<T> {
   readonly own: string
   /** The host's end; undefined where the record knows none, which tells nothing. */
   linkOf(recorded: T): string | undefined
-  /** Removes what was made for an attachment whose link is gone. */
-  remove(attachment: Gone, recorded: T): void
+  /** Removes what was made for an attachment whose link is gone. `finished`: its ADD had succeeded, and no DEL had begun. */
+  remove(attachment: Gone, recorded: T, finished: boolean): void
 }
 
 export interface Gone {
@@ -66,7 +67,7 @@ function removeAmong<T>(place: RecordsPlace, keys: readonly string[], { linkOf, 
     // Most records need not be opened: the link has the name that `bridge` gives it first.
     for (const key of missing(host, keys, (one) => hostLinkName(one))) {
       const listed = readRecord<T>(place, key)
-      const link = linkOfReady(place, listed, linkOf)
+      const link = linkOfLegible(place, listed, linkOf)
       if (link === undefined || !isMissing(key, link)) continue
       try {
         withdraw(place, listed, host, { linkOf, remove })
@@ -95,18 +96,21 @@ function missingLinks(host: Netlink): (key: string, link: string) => boolean {
   }
 }
 
-/** Undefined for one that is being made or removed, of an earlier boot, or not written by us for this place. */
-function linkOfReady<T>(
+/** Undefined for one that is damaged, of an earlier boot, or not written by us for this place. */
+function linkOfLegible<T>(
   { network }: RecordsPlace,
-  { key, state, sameBoot, content, containerId, ifName }: ListedRecord<T>,
+  { key, sameBoot, content, containerId, ifName }: ListedRecord<T>,
   linkOf: (recorded: T) => string | undefined,
 ): string | undefined {
-  if (state !== 'ready' || !sameBoot || content === undefined) return undefined
+  if (!sameBoot || content === undefined) return undefined
   const link = attachmentKey(network, containerId, ifName) === key ? linkOf(content) : undefined
   return link === '' ? undefined : link
 }
 
-/** An ADD may have begun since the record was read, and it may have finished: then the link is there. */
+/**
+ * Whoever makes or removes an attachment holds its record: one that is free and not `ready` is of a call that was killed.
+ * An ADD may have begun since the record was read, and it may have finished: then the link is there.
+ */
 function withdraw<T>(
   place: RecordsPlace,
   gone: Gone,
@@ -117,12 +121,12 @@ function withdraw<T>(
   const claimed = claimIfFree<T>({ ...place, containerId, ifName })
   if (claimed === undefined) return
   const { earlier } = claimed
-  const link = earlier?.state === 'ready' ? linkOf(earlier.content) : undefined
+  const link = earlier === undefined ? undefined : linkOf(earlier.content)
   if (link === undefined || host.links.find(link) !== undefined) {
     claimed.release()
     return
   }
   removeClaimed(claimed, (recorded) => {
-    if (recorded !== undefined) remove(gone, recorded)
+    if (recorded !== undefined) remove(gone, recorded, earlier?.state === 'ready')
   })
 }

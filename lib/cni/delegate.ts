@@ -34,6 +34,8 @@ const REFERENCE_IPAM = ['dhcp', 'host-local', 'static']
 const LARGEST_CODE = 2 ** 32 - 1
 
 export interface Delegate {
+  /** It is a plugin of this executable; otherwise another program. */
+  readonly inThisProcess: boolean
   /** Runs ADD; after a failure of a foreign plugin its DEL has run already. */
   add(): Result
   /** Runs a command that answers nothing. */
@@ -55,6 +57,7 @@ export function findDelegate(type: string, request: Request<unknown> & Attachmen
   const own = doorOf(type) !== undefined && isThisExecutable(path, found)
   const execute = (command: Command) => (own ? inProcess(type, command, request) : spawned(path, command, request))
   return {
+    inThisProcess: own,
     add() {
       try {
         return fromAnyVersion(execute('ADD'), request.cniVersion, `the result of IPAM plugin ${type}`)

@@ -25,14 +25,27 @@ export function del(plugin: Removing, request: DelRequest<NetworkConfig>): void 
   removeAbandoned<Attached>(placesOf(plugin.name, request), {
     own: attachmentKey(request.network, request.containerId, request.ifName),
     linkOf: ({ hostLink }) => hostLink,
-    remove: (gone, attached) => removeLinkless(plugin, { network: request.network, ...gone }, attached),
+    remove: ({ containerId, ifName }, attached, finished) =>
+      removeLinkless(plugin, { ...request, containerId, ifName, netns: '' }, attached, finished),
   })
 }
 
-/** Of an attachment whose link is gone. Its lease is left to its own DEL and to GC: they ask IPAM by its names. */
-function removeLinkless(plugin: Removing, whose: Parameters<typeof removeRules>[0], attached: Attached): void {
+/**
+ * Of an attachment whose link is gone. The lease of one whose ADD had succeeded is left to its own DEL and to GC: somebody
+ * may still send to that address.
+ */
+function removeLinkless(
+  plugin: Removing,
+  gone: DelRequest<NetworkConfig>,
+  attached: Attached,
+  finished: boolean,
+): void {
   plugin.forget?.(openHost(), attached)
-  removeRules(whose, attached)
+  removeRules(gone, attached)
+  if (finished || attached.ipam === '') return
+  const ipam = findDelegate(attached.ipam, gone)
+  // Another program reads the names of its container from an environment that has those of this call.
+  if (ipam.inThisProcess) ipam.run('DEL')
 }
 
 function remove(
