@@ -103,13 +103,13 @@ const FEW = 4
  */
 function othersLeadingTo(
   nft: Nftables,
-  { name, sets }: Skeleton,
+  { name, sets, setsOf }: Skeleton,
   doomed: readonly Entry[],
 ): (chain: Chain, references: number) => number {
+  const going = new Set(doomed.map(entryKey))
   let listed: Map<string, number> | undefined
   const list = () => {
     const found = new Map<string, number>()
-    const going = new Set(doomed.map(entryKey))
     for (const set of Object.keys(sets).filter((one) => sets[one]?.value === 'verdict')) {
       for (const element of nft.elements({ ...name, set })) {
         const to = element.verdict
@@ -119,13 +119,39 @@ function othersLeadingTo(
     }
     return found
   }
+  const unlisted = (chain: string): number =>
+    setsOf(chain).flatMap((set) =>
+      nft.elements({ ...name, set }).filter((element) => !going.has(entryKey({ set, element }))),
+    ).length
   return (chain, references) => {
     const unreferred = Number(chain.comment.split(' ')[0])
     const others = chain.use - references - unreferred
     if (others > FEW) return others
     listed ??= list()
-    return listed.get(chain.name) ?? 0
+    return listed.get(chain.name) ?? unlisted(chain.name)
   }
+}
+
+/**
+ * Whether nobody is left in a table. For a removal of elements that lead nowhere: another program has emptied the maps,
+ * so that the last attachment's do not say which chains are its own.
+ */
+function isDeserted(
+  nft: Nftables,
+  { name, chains }: Skeleton,
+  othersOf: (chain: Chain, references: number) => number,
+): boolean {
+  const table = nft.table(name)
+  // One that another program made, or keeps for itself, has the name alone.
+  if (table === undefined || table.owner !== undefined || !table.comment.startsWith('flatnet ')) return false
+  return nft
+    .chains(name.family)
+    .filter((chain) => chain.table === name.table)
+    .every((chain) => {
+      // Only a chain that elements lead to says how many references it has without any; an administrator's says nothing.
+      const isLedTo = Number.parseInt(chain.comment, 10) >= 0
+      return isLedTo ? othersOf(chain, 0) === 0 : chains[chain.name] !== undefined
+    })
 }
 
 /**
@@ -138,7 +164,7 @@ export function removal(
   doomed: readonly Entry[],
   { companions = () => ({ objects: 0 }), keep, keepTable = false }: RemovalOptions = {},
 ): Request[] {
-  if (doomed.length === 0) return []
+  if (doomed.length === 0 && keepTable) return []
   const { name } = skeleton
   const references = new Map<string, number>()
   for (const { element } of doomed) {
@@ -147,6 +173,9 @@ export function removal(
     references.set(to.chain, (references.get(to.chain) ?? 0) + 1)
   }
   const othersOf = othersLeadingTo(nft, skeleton, doomed)
+  if (references.size === 0 && !keepTable) {
+    return isDeserted(nft, skeleton, othersOf) ? [deleteTable(name)] : deleteEntries(skeleton, doomed)
+  }
   const orphans: Chain[] = []
   let last = !keepTable
   for (const chainName of new Set([...references.keys(), ...skeleton.counted])) {

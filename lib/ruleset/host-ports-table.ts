@@ -244,6 +244,10 @@ export const HOST_PORTS: Skeleton = {
   sets: { ...setsOf(4), ...setsOf(6), [GUARDED]: { key: ['ifname'] } },
   chains,
   counted: ['answered', 'everyone', 'plain'],
+  setsOf: (chain) =>
+    chains[chain] === undefined
+      ? KINDS.map((kind) => chainSet(chain, kind))
+      : FAMILIES.flatMap((family) => KINDS.flatMap((kind) => mapsOf(kind, family))),
 }
 
 /** Key of a port on any address. */

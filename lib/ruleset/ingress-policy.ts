@@ -19,7 +19,16 @@ import { isErrno } from '../sys/errno.js'
 import { sha256Hex } from '../sys/text.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
 import { nameBytes } from './key.js'
-import { chainDamage, LEADING_RULES, lead, leadingEntries, leadingEntry, unlead } from './leading.js'
+import {
+  chainDamage,
+  LEADING_RULES,
+  lead,
+  leadingEntries,
+  leadingEntry,
+  leadingSets,
+  strayEntries,
+  unlead,
+} from './leading.js'
 import { interfaceInSet, interfaceIs } from './match.js'
 import { networkTag, type Owner, ownerKey, parseTag, tagOf } from './owner.js'
 import { rebuild } from './rebuild.js'
@@ -58,6 +67,7 @@ export const INGRESS: Skeleton = {
     [BRIDGES.chain]: { rules: [], grows: true },
   },
   counted: [],
+  setsOf: leadingSets,
 }
 
 const POLICIES: readonly Policy[] = ['same-bridge', 'isolated']
@@ -149,12 +159,13 @@ function removing(
 export function unpolice(nft: Nftables, key: string, addresses?: readonly IpAddress[]): void {
   settle('end the ingress policy', () => {
     const generation = nft.generation()
+    const asked = addresses === undefined ? [] : podEntries(addresses)
     const candidates =
-      addresses === undefined
-        ? scanEntries(nft, INGRESS, (tag) => tag.key === key)
-        : findEntries(nft, INGRESS, podEntries(addresses))
+      addresses === undefined ? scanEntries(nft, INGRESS, (tag) => tag.key === key) : findEntries(nft, INGRESS, asked)
     const doomed = candidates.filter(({ element }) => parseTag(element.comment ?? '').key === key)
-    return doomed.length === 0 || nft.commit(removing(nft, doomed), generation)
+    if (doomed.length === 0 && addresses === undefined) return true
+    const requests = removing(nft, [...doomed, ...strayEntries(nft, INGRESS, asked, candidates)])
+    return requests.length === 0 || nft.commit(requests, generation)
   })
 }
 

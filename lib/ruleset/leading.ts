@@ -10,8 +10,9 @@ import { lookup, verdict } from '../netlink/nftables/expression.js'
 import type { Nftables } from '../netlink/nftables/nftables.js'
 import { addRule, deleteRule, type Rule } from '../netlink/nftables/rule.js'
 import { addSet, deleteSet, type SetName } from '../netlink/nftables/set.js'
-import type { Companions, Entry } from './entries.js'
+import { type Companions, type Entry, entryKey, findEntries } from './entries.js'
 import { isFamily, loadAddress, type Side } from './match.js'
+import type { Skeleton } from './skeleton.js'
 
 const FAMILIES = [4, 6] as const
 const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
@@ -21,6 +22,11 @@ export const LEADING_RULES = FAMILIES.length
 
 function leadingSet(chain: string, family: Family): string {
   return `${chain}-${family}`
+}
+
+/** Both families' sets of addresses that lead to the chain. */
+export function leadingSets(chain: string): string[] {
+  return FAMILIES.map((family) => leadingSet(chain, family))
 }
 
 /** The set's element for an address that leads to the chain. */
@@ -33,6 +39,25 @@ export function leadingEntries(owned: readonly Entry[]): Entry[] {
   return owned.flatMap(({ element: { key, verdict: to } }) =>
     to?.kind === 'goto' ? [leadingEntry(to.chain, key)] : [],
   )
+}
+
+/**
+ * The elements of an attachment's addresses that its own entries no longer tell of, because another program has emptied
+ * the maps. An address that a map has is somebody's.
+ */
+export function strayEntries(
+  nft: Nftables,
+  skeleton: Skeleton,
+  asked: readonly Entry[],
+  found: readonly Entry[],
+): Entry[] {
+  const known = new Set(found.map(entryKey))
+  const lost = asked.filter((entry) => !known.has(entryKey(entry)))
+  if (lost.length === 0) return []
+  const { family, table } = skeleton.name
+  const chains = nft.chains(family).filter((one) => one.table === table && skeleton.chains[one.name] === undefined)
+  const leading = chains.flatMap(({ name }) => lost.map(({ element }) => leadingEntry(name, element.key)))
+  return findEntries(nft, skeleton, leading)
 }
 
 /** The sets, and the rules in the chain `from` that send packets with such a source or destination to `chain`. */

@@ -52,6 +52,7 @@ export const MAC_GUARD: Skeleton = {
     },
   },
   counted: ['checked'],
+  setsOf: () => ['allowed'],
 }
 
 function entriesOf({ owner, link, mac }: GuardedMac): Entry[] {
@@ -95,7 +96,9 @@ export function unguardMac(nft: Nftables, key: string, guarded?: GuardedMac): vo
         ? scanEntries(nft, MAC_GUARD, (tag) => tag.key === key)
         : findEntries(nft, MAC_GUARD, entriesOf(guarded))
     const doomed = candidates.filter(({ element }) => parseTag(element.comment ?? '').key === key)
-    return doomed.length === 0 || nft.commit(removal(nft, MAC_GUARD, doomed), generation)
+    if (doomed.length === 0 && guarded === undefined) return true
+    const requests = removal(nft, MAC_GUARD, doomed)
+    return requests.length === 0 || nft.commit(requests, generation)
   })
 }
 

@@ -18,7 +18,7 @@ import { addRule } from '../netlink/nftables/rule.js'
 import { addSet, deleteSet } from '../netlink/nftables/set.js'
 import { sha256Hex } from '../sys/text.js'
 import type { Companions, Entry } from './entries.js'
-import { LEADING_RULES, lead, leadingEntry, unlead } from './leading.js'
+import { LEADING_RULES, lead, leadingEntry, leadingSets, unlead } from './leading.js'
 import { addressIn, isBroadcast, isFamily, loadAddress } from './match.js'
 import { networkTag, type Owner, printable, tagOf } from './owner.js'
 import type { Skeleton } from './skeleton.js'
@@ -64,6 +64,7 @@ export const MASQUERADE: Skeleton = {
     [NETWORKS.chain]: { rules: [], grows: true },
   },
   counted: [],
+  setsOf: leadingSets,
 }
 
 /** The entry of an address, whosever it is. */

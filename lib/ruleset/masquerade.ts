@@ -9,7 +9,7 @@ import type { Nftables } from '../netlink/nftables/nftables.js'
 import { isErrno } from '../sys/errno.js'
 import { addEntries, type Entry, findEntries, removal, scanEntries } from './entries.js'
 import { intervals } from './intervals.js'
-import { chainDamage, leadingEntries } from './leading.js'
+import { chainDamage, leadingEntries, strayEntries } from './leading.js'
 import {
   buildNetwork,
   chainName,
@@ -112,13 +112,18 @@ export function unmasquerade(nft: Nftables, key: string, addresses?: readonly Ip
     const generation = nft.generation()
     const intact = isIntact
     isIntact = false // should the kernel miss an address in its set after all
+    const asked = addresses?.map(podEntry) ?? []
     const candidates =
       addresses === undefined
         ? scanEntries(nft, MASQUERADE, (tag) => tag.key === key)
-        : findEntries(nft, MASQUERADE, addresses.map(podEntry))
+        : findEntries(nft, MASQUERADE, asked)
     const doomed = candidates.filter(({ element }) => parseTag(element.comment ?? '').key === key)
-    if (doomed.length === 0) return true
-    return commitRemoval((nodes) => nft.commit(removing(nft, doomed, { nodes, intact }), generation))
+    if (doomed.length === 0 && addresses === undefined) return true
+    const strays = strayEntries(nft, MASQUERADE, asked, candidates)
+    return commitRemoval((nodes) => {
+      const requests = removing(nft, [...doomed, ...strays], { nodes, intact })
+      return requests.length === 0 || nft.commit(requests, generation)
+    })
   })
 }
 

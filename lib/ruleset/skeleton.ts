@@ -38,6 +38,8 @@ export interface Skeleton {
   readonly chains: Readonly<Record<string, SkeletonChain>>
   /** Chains of the skeleton that elements lead to. */
   readonly counted: readonly string[]
+  /** Sets that have elements, too, of whoever is led to a chain: another program may have emptied the maps of verdicts. */
+  readonly setsOf: (chain: string) => readonly string[]
 }
 
 function words({ version }: Skeleton): string {

@@ -138,6 +138,48 @@ for (const [what, change] of [
   })
 }
 
+/** The sets of our tables that say whose something is, or all of them. */
+function flushed(host: Netns, only: (set: string) => boolean): void {
+  const { nftables } = JSON.parse(host.run('nft', '-j', 'list', 'ruleset'))
+  const sets = nftables.flatMap(({ map, set }: Record<string, Record<string, string>>) =>
+    map !== undefined ? [{ kind: 'map', ...map }] : set !== undefined ? [{ kind: 'set', ...set }] : [],
+  )
+  const lines = sets.filter(({ name }: Record<string, string>) => only(name ?? ''))
+  const input = lines.map((one: Record<string, string>) =>
+    ['flush', one['kind'], one['family'], one['table'], one['name']].join(' '),
+  )
+  host.try(['nft', '-f', '-'], { input: `${input.join('\n')}\n` })
+}
+
+for (const [what, only, living] of [
+  ['the maps that say whose an address is', (set: string) => /^(pods[46]|owners)$/.test(set), TABLES.length],
+  ['the maps of one family', (set: string) => /^(pods4|any4)$/.test(set), TABLES.length],
+  ['every set', () => true, 0],
+] as const) {
+  t.test(
+    `a table goes with its last pod, and not before, though another program has emptied ${what}`,
+    { skip },
+    (t) => {
+      const { host, pod, ruleset } = wholeNode(t)
+      const [a, b] = [pod('a'), pod('b')]
+      const added = [a, b].map((one) => one.add())
+      flushed(host, only)
+      const veth = added[1].interfaces[1].name
+      a.del()
+      const left = ruleset().split(/^(?=table )/m)
+      // The address, or in the table of MACs the link, by which packets are looked at.
+      const known = left.filter(
+        (table) => table.includes(veth) || table.includes('10.1.2.3') || table.includes('fd12::3'),
+      )
+      t.ok(known.length >= living, `${known.length} tables still know the pod that lives`)
+      t.notMatch(ruleset(), /10\.1\.2\.2\b/, 'none knows the other')
+      b.del()
+      t.equal(ruleset(), '')
+      t.end()
+    },
+  )
+}
+
 /** A process that owns what `commands` make until it ends: what they do goes with it. */
 async function owner(
   t: Test,

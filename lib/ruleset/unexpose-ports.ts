@@ -40,7 +40,7 @@ export function unexposePorts(
     const intact = isIntact && exposed !== undefined ? intactEntries(nft, key, exposed) : undefined
     isIntact = false // should the kernel miss one of them after all
     const doomed = intact ?? entriesOf(nft, key, exposed)
-    if (doomed.length === 0) return true
+    if (doomed.length === 0 && exposed === undefined) return true
     const inherited = isHandedOver ? undefined : inheritedFrom(doomed)
     if (inherited !== undefined) {
       isHandedOver = true
@@ -48,6 +48,7 @@ export function unexposePorts(
       return false
     }
     const requests = removing(nft, doomed)
+    if (requests.length === 0) return true
     if (!requests.some(isTableRemoval)) return nft.commit(requests, generation)
     const after = beforeTableGoes()
     try {
