@@ -13,7 +13,7 @@ import { formatAddress, parseAddress } from '../ip/address.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { makeRoom, replaceFile, withDirectory } from '../store/atomic.js'
 import { bootId, monotonic } from '../sys/clock.js'
-import { openContent, readText } from '../sys/content.js'
+import { isOdd, openContent, readText, requireFile } from '../sys/content.js'
 import { isErrno } from '../sys/errno.js'
 import { close, open, read, readAll, readDirectory, seekFromEnd, stat, unlink, writeAt } from '../sys/file.js'
 import { lockRange } from '../sys/lock.js'
@@ -194,10 +194,29 @@ export function readPeer(directory: string, fromEnd: number): PeerSample | undef
   }
 }
 
+/** Whatever else has the name of the lock makes room for it. Code 5 for a directory. */
+function openLock(path: string): number {
+  const options = { mode: 'readwrite', create: true, noFollow: true } as const
+  try {
+    const fd = open(path, options)
+    try {
+      requireFile(stat(fd), path)
+      return fd
+    } catch (error) {
+      close(fd)
+      throw error
+    }
+  } catch (error) {
+    if (!isOdd(path, error)) throw error
+    makeRoom(path)
+    return open(path, options)
+  }
+}
+
 /** Runs `work` alone on this network. Throws code 11, naming the holder, where another call keeps it for 30 s. */
 export function locked<T>(directory: string, work: () => T): T {
   const path = `${directory}/lock`
-  const fd = withDirectory(directory, () => open(path, { mode: 'readwrite', create: true }))
+  const fd = withDirectory(directory, () => openLock(path))
   try {
     if (!lockRange(fd, PATIENCE)) {
       const holder = (decodeUtf8(readAll(fd, 64, path)) ?? '').trim()

@@ -87,6 +87,7 @@ export function replaceFile(path: string, bytes: Uint8Array): void {
     rename(temporary, path)
   } catch (error) {
     unlink(temporary)
+    if (isErrno(error, 'EISDIR')) makeRoom(path) // says what to do about it
     throw error
   }
 }

@@ -4,43 +4,13 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { createServer } from 'node:net'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import t from 'tap'
 import { BIN, type Command, environment, expectSuccess, type Json } from '../testing/cni.js'
 import { Netns, needs } from '../testing/netns.js'
-
-/** What is put at a path, and what stderr calls it; no words where the content is what is wrong with it. */
-const ODDITIES: Record<string, { readonly put: (path: string) => void; readonly words?: RegExp }> = {
-  'a FIFO': { put: (path) => spawnSync('mkfifo', [path]), words: /FIFO/ },
-  'a socket': { put: listen, words: /socket/ },
-  'a device that never ends': { put: (path) => spawnSync('mknod', [path, 'c', '1', '5']), words: /larger|device/ },
-  'a directory': { put: (path) => mkdirSync(path), words: /directory/ },
-  'a symbolic link that leads nowhere': { put: (path) => symlinkSync('/nowhere/at/all', path) },
-  'a file that is too large': { put: (path) => writeFileSync(path, 'x'.repeat(20 << 20)), words: /larger/ },
-  'JSON of another shape': { put: (path) => writeFileSync(path, '{"version":1,"state":"ready","content":7}') },
-  'no JSON': { put: (path) => writeFileSync(path, '[[[{') },
-  nothing: { put: (path) => writeFileSync(path, '') },
-}
-
-function listen(path: string): void {
-  const server = createServer().listen(path)
-  server.unref()
-  // It is there when the kernel has bound it, which is when its name is.
-  const deadline = Date.now() + 5000
-  while (!existsSync(path) && Date.now() < deadline) spawnSync('true')
-}
+import { ODDITIES, put } from '../testing/oddities.js'
 
 interface Place {
   readonly host: Netns
@@ -67,12 +37,6 @@ function run({ host, container, config }: Place, command: Command, more: Json = 
   })
   const { status, stdout, stderr } = output
   return { status, stderr, json: stdout === '' ? undefined : JSON.parse(stdout), slow: status === 124 }
-}
-
-function put(path: string, oddity: keyof typeof ODDITIES): void {
-  rmSync(path, { recursive: true, force: true })
-  mkdirSync(dirname(path), { recursive: true })
-  ODDITIES[oddity]?.put(path)
 }
 
 /** Every path of a tree that is no directory. */
