@@ -165,16 +165,6 @@ export function readArgument(path: string): Uint8Array {
   }
 }
 
-/** Overwrites the file in place (for sysctls and the like; see lib/store for state that must be whole). */
-export function writeFile(path: string, text: string, options: OpenOptions = {}): void {
-  const fd = open(path, { mode: 'write', ...options })
-  try {
-    writeAll(fd, door().encode(text), path)
-  } finally {
-    close(fd)
-  }
-}
-
 export function rename(from: string, to: string): void {
   checked(door().sys.renameat2(AT_FDCWD, from, AT_FDCWD, to, 0), 'rename', `${from} to ${to}`)
 }
