@@ -116,6 +116,15 @@ t.test('out of memory and deep recursion are CNI errors', async (t) => {
   t.type(JSON.parse(smallStack.stdout).code, 'number')
 })
 
+t.test('an input for which there is no memory is refused in words', async (t) => {
+  // 256 MiB hold fewer objects than 15 MB of text can ask for.
+  const many = `{"cniVersion":"1.1.0","name":"n","type":"loopback","x":[${'{},'.repeat(5_000_000)}{}]}`
+  const attachment = { CNI_CONTAINERID: 'c', CNI_NETNS: '/x', CNI_IFNAME: 'eth0', CNI_PATH: BIN }
+  const { status, stdout } = run(join(BIN, 'loopback'), { CNI_COMMAND: 'ADD', ...attachment }, many)
+  t.equal(status, 1)
+  t.match(JSON.parse(stdout), { code: 6, msg: /out of memory$/ })
+})
+
 t.test('SIGTERM while it waits gives one CNI error and exit status 1', async (t) => {
   const attachment = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c', CNI_NETNS: '/x', CNI_IFNAME: 'eth0', CNI_PATH: BIN }
   const child = spawn(join(BIN, 'bridge'), { env: attachment, stdio: ['pipe', 'pipe', 'ignore'] })

@@ -70,6 +70,22 @@ t.test('a shorter record leaves no tail of the longer one', async (t) => {
   t.match(run(dir, ['claim'])[0].value, { state: 'ready', content: {} })
 })
 
+t.test('a record that would be too large to be read is refused, and nothing of it is written', async (t) => {
+  const dir = t.testdir({})
+  const refused = { error: /would have \d{8} bytes, more than 16777216/, code: 7, details: /give bridge a shorter/ }
+  t.match(run(dir, ['claimOrCreateFilled', 16 << 20])[0], refused)
+  t.same(readdirSync(join(dir, 'net', 'bridge')), [], 'no file is left')
+  const [created, refusal] = run(
+    dir,
+    ['claimOrCreateFilled', (16 << 20) - 1000],
+    ['writeFilled', 16 << 20],
+    ['release'],
+  )
+  t.same(created, { value: null }, 'the largest that is read is written')
+  t.match(refusal, refused)
+  t.same(run(dir, ['claimOrCreateFilled', 1])[0], { value: 'adding' }, 'what was there can still be read')
+})
+
 t.test('what a power cut leaves is no record and no error', async (t) => {
   for (const [what, damage] of [
     ['empty', (path: string) => truncateSync(path, 0)],

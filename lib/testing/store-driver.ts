@@ -24,10 +24,15 @@ export function main(): number {
       held = claimOrCreate(place, initial)
       return held.earlier ?? null
     },
+    claimOrCreateFilled: (size: number) => {
+      held = claimOrCreate(place, ' '.repeat(size))
+      return held.earlier?.state ?? null
+    },
     claim: () => {
       held = claim(place)
       return held === undefined ? 'none' : (held.earlier ?? null)
     },
+    writeFilled: (size: number) => held?.write('ready', ' '.repeat(size)),
     write: (state: RecordState, content: unknown) => held?.write(state, content),
     remove: () => held?.remove(),
     release: () => held?.release(),
