@@ -2,14 +2,14 @@ import { podName } from '../../lib/cni/args.js'
 import { ErrorCode } from '../../lib/cni/error.js'
 import type { AddRequest } from '../../lib/cni/request.js'
 import type { Dns, Result } from '../../lib/cni/result.js'
-import { compareAddresses, formatAddress, type IpAddress } from '../../lib/ip/address.js'
+import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
 import { formatPrefix } from '../../lib/ip/prefix.js'
 import { clearAway } from '../../lib/sys/content.js'
 import { decodeUtf8 } from '../../lib/sys/text.js'
 import { type Allocation, allocate, release } from './allocate.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf, routesOf } from './config.js'
 import { type Found, findLeases } from './find.js'
-import { type RangeSet, rangeOf } from './ranges.js'
+import { type SetOf, setFinder } from './ranges.js'
 import { currentLife, type Life, writeRecord } from './records.js'
 import { requestedAddresses } from './requests.js'
 import { parseResolvConf, readResolvConf } from './resolv-conf.js'
@@ -26,8 +26,9 @@ export function add(request: AddRequest<HostLocalConfig>): Result {
   const life = currentLife()
   const store = openStore(dataDirOf(config), network)
   try {
-    const found = findLeases(store, holder, (exact) => sets.every((set) => hasOneOf(exact, set)))
-    const allocations = allocate(store, { sets, requested, holder, life }, found)
+    const setOf = setFinder(sets)
+    const found = findLeases(store, holder, (exact) => haveAll(exact, setOf, sets.length))
+    const allocations = allocate(store, { sets, setOf, requested, holder, life }, found)
     record(store, request, life, found, allocations)
     return {
       ips: allocations.map(({ address, range }) => ({
@@ -42,8 +43,12 @@ export function add(request: AddRequest<HostLocalConfig>): Result {
   }
 }
 
-function hasOneOf(addresses: readonly IpAddress[], set: RangeSet): boolean {
-  return addresses.some((address) => rangeOf(set, address) !== undefined)
+/** Whether each of `count` sets has one of the addresses. */
+function haveAll(addresses: readonly IpAddress[], setOf: SetOf, count: number): boolean {
+  if (addresses.length < count) return false
+  const places = new Set(addresses.map(setOf))
+  places.delete(undefined)
+  return places.size === count
 }
 
 function readDns(path: string): Dns | undefined {
@@ -59,8 +64,9 @@ function record(
   found: Found,
   allocations: readonly Allocation[],
 ): void {
-  const fresh = allocations.map(({ address }) => address).filter((address) => !includes(found.exact, address))
-  const addresses = [...found.exact, ...fresh].map(formatAddress)
+  const had = new Set(found.exact.map(formatAddress))
+  const fresh = allocations.map(({ address }) => address).filter((address) => !had.has(formatAddress(address)))
+  const addresses = [...had, ...fresh.map(formatAddress)]
   const { record: earlier, recordPath } = found
   if (earlier?.boot === life.boot && earlier.node === life.node && earlier.addresses.join() === addresses.join()) return
   const { containerId, ifName, netns, args } = request
@@ -74,8 +80,4 @@ function record(
     if (found.exact.length === 0) clearAway(recordPath)
     throw error
   }
-}
-
-function includes(addresses: readonly IpAddress[], address: IpAddress): boolean {
-  return addresses.some((candidate) => compareAddresses(candidate, address) === 0)
 }

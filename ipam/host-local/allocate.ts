@@ -12,7 +12,16 @@ import {
   releaseAddress,
   takeAddress,
 } from './leases.js'
-import { capacityOf, formatRangeSet, isGatewayOf, type Range, type RangeSet, rangeOf, roundRobin } from './ranges.js'
+import {
+  capacityOf,
+  formatRangeSet,
+  isGatewayOf,
+  type Range,
+  type RangeSet,
+  rangeOf,
+  roundRobin,
+  type SetOf,
+} from './ranges.js'
 import { explainExhaustion, reclaimOne, reclaimStale } from './reclaim.js'
 import { type Life, readRecord, recordName } from './records.js'
 import type { Store } from './store.js'
@@ -23,7 +32,7 @@ export interface Allocation {
   readonly range: Range
 }
 
-/** What an attachment has already. */
+/** What an attachment has already, in all sets or in one. */
 export interface Held {
   readonly exact: readonly IpAddress[]
   readonly legacy: readonly IpAddress[]
@@ -31,6 +40,7 @@ export interface Held {
 
 export interface Wish {
   readonly sets: readonly RangeSet[]
+  readonly setOf: SetOf
   /** Each must find its set. */
   readonly requested: readonly IpAddress[]
   readonly holder: Holder
@@ -47,14 +57,21 @@ const PROBES = 1024
  */
 export function allocate(store: Store, wish: Wish, held: Held): Allocation[] {
   const taken: IpAddress[] = []
-  const unused = [...wish.requested]
+  const exact = bySet(wish, held.exact)
+  const legacy = bySet(wish, held.legacy)
+  const requested = bySet(wish, wish.requested)
   try {
     const allocations = wish.sets.map((set, at) => {
+      const mine = { exact: exact.get(at) ?? [], legacy: legacy.get(at) ?? [] }
       try {
-        return fromSet(store, wish, held, set, at, unused, taken)
+        return fromSet(store, wish, mine, set, at, requested.get(at)?.[0], taken)
       } catch (error) {
         throw toCniError(error, `failed to allocate for range ${at}`)
       }
+    })
+    const unused = wish.requested.filter((address) => {
+      const place = wish.setOf(address)
+      return place === undefined || requested.get(place)?.[0] !== address
     })
     if (unused.length > 0) {
       throw new CniError(
@@ -68,6 +85,18 @@ export function allocate(store: Store, wish: Wish, held: Held): Allocation[] {
     release(store, taken)
     throw error
   }
+}
+
+/** The addresses that each set allocates; those of no set under undefined. */
+function bySet({ setOf }: Wish, addresses: readonly IpAddress[]): Map<number | undefined, IpAddress[]> {
+  const places = new Map<number | undefined, IpAddress[]>()
+  for (const address of addresses) {
+    const place = setOf(address)
+    const others = places.get(place)
+    if (others === undefined) places.set(place, [address])
+    else others.push(address)
+  }
+  return places
 }
 
 /** Undoes: gives back what this call took. */
@@ -85,17 +114,12 @@ export function release(store: Store, taken: readonly IpAddress[]): void {
 function fromSet(
   store: Store,
   wish: Wish,
-  held: Held,
+  { exact: mine, legacy: old }: Held,
   set: RangeSet,
   at: number,
-  unused: IpAddress[],
+  requested: IpAddress | undefined,
   taken: IpAddress[],
 ): Allocation {
-  const wanted = unused.findIndex((address) => rangeOf(set, address) !== undefined)
-  const [requested] = wanted === -1 ? [] : unused.splice(wanted, 1)
-  const inSet = (address: IpAddress) => rangeOf(set, address) !== undefined
-  const mine = held.exact.filter(inSet)
-  const old = held.legacy.filter(inSet)
   const kept =
     requested === undefined
       ? (mine[0] ?? old[0])

@@ -5,7 +5,7 @@ import { parsePrefix } from '../../lib/ip/prefix.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf } from './config.js'
 import { findLeases } from './find.js'
 import { readHolder } from './leases.js'
-import { rangeOf } from './ranges.js'
+import { setFinder } from './ranges.js'
 import { closeStore, openExistingStore } from './store.js'
 
 /**
@@ -15,12 +15,13 @@ import { closeStore, openExistingStore } from './store.js'
 export function check(request: CheckRequest<HostLocalConfig>): void {
   const { config, network, cniVersion, containerId, ifName, prevResult } = request
   const sets = rangeSetsOf(config, cniVersion)
+  const setOf = setFinder(sets)
   const directory = `${dataDirOf(config)}/${network}`
   const differences: string[] = []
   let examined = 0
   for (const { address: text } of prevResult.ips ?? []) {
     const address = parsePrefix(text)?.address
-    if (address === undefined || !sets.some((set) => rangeOf(set, address) !== undefined)) continue
+    if (address === undefined || setOf(address) === undefined) continue
     examined++
     const holder = readHolder(directory, address)
     if (holder === undefined) differences.push(`${formatAddress(address)} is not leased to anybody`)

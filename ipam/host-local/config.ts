@@ -60,6 +60,7 @@ export function rangeSetsOf(config: HostLocalConfig, version: CniVersion): reado
 
 /** Each set is free of overlaps already. */
 function refuseOverlaps(sets: readonly { readonly pointer: string; readonly set: RangeSet }[]): void {
+  if (sets.length < 2) return
   const all = sets.flatMap(({ pointer, set }) => set.map((range) => ({ pointer, range })))
   const clash = firstOverlap(all.map(({ range }) => range))
   if (clash === undefined) return

@@ -2,13 +2,16 @@ import t from 'tap'
 import { formatAddress, parseAddress } from '../../lib/ip/address.js'
 import {
   capacityOf,
+  firstOverlap,
   formatRangeSet,
   overlap,
   parseRange,
   parseRangeSet,
   type RangeConfig,
+  type RangeSet,
   rangeOf,
   roundRobin,
+  setFinder,
   spanOf,
 } from './ranges.js'
 
@@ -160,4 +163,54 @@ t.test('roundRobin() ends on a set of nothing but its gateway', async (t) => {
 t.test('roundRobin() does not enumerate a large range', async (t) => {
   t.same(lap([{ subnet: 'fd00::/8' }], undefined, 2), ['fd00::2', 'fd00::3'])
   t.same(lap([{ subnet: '0.0.0.0/0' }], '255.255.255.254', 2), ['0.0.0.2', '0.0.0.3'])
+})
+
+/** Ranges of /24 in an order that is none. */
+function scattered(count: number) {
+  return Array.from({ length: count }, (_, at) => {
+    const place = (at * 7919) % count
+    return range({ subnet: `10.${place >> 8}.${place & 255}.0/24` })
+  })
+}
+
+t.test('thousands of ranges: the two that overlap are found, and the set of an address', async (t) => {
+  const ranges = scattered(3000)
+  t.equal(firstOverlap(ranges), undefined)
+  const inside = range({ subnet: '10.7.0.0/16', rangeStart: '10.7.9.200', rangeEnd: '10.7.9.210' })
+  const around = ranges.findIndex(({ start }) => formatAddress(start) === '10.7.9.1')
+  t.same(firstOverlap([...ranges, inside]), [around, 3000])
+  t.same(firstOverlap([inside, ...ranges]), [0, around + 1])
+
+  const six = range({ subnet: 'fd00::/64' })
+  const setOf = setFinder([...ranges.map((one) => [one]), [six]])
+  t.equal(setOf(address('10.7.9.77')), around)
+  t.equal(setOf(address('fd00::5')), 3000)
+  t.equal(setOf(address('192.0.2.1')), undefined)
+  t.equal(setOf(address('10.7.9.255')), undefined, 'the broadcast address is of no range')
+})
+
+t.test('four times the ranges are no more than eight times the looks', async (t) => {
+  const looks = (count: number) => {
+    let looks = 0
+    const ranges = scattered(count).map(({ subnet, start, end, gateway }) => ({
+      subnet,
+      gateway,
+      get start() {
+        looks++
+        return start
+      },
+      get end() {
+        looks++
+        return end
+      },
+    }))
+    firstOverlap(ranges)
+    const set: RangeSet = ranges
+    for (const { start } of ranges) rangeOf(set, start)
+    const setOf = setFinder(ranges.map((one) => [one]))
+    for (const { start } of ranges) setOf(start)
+    return looks
+  }
+  // Each with each would be sixteen times as many.
+  t.ok(looks(4000) < 8 * looks(1000))
 })

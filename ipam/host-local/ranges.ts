@@ -70,17 +70,15 @@ export function parseRange(config: RangeConfig, pointer: string, refuse: Refuse)
     if (address.family !== family) return refuse(`${pointer}/${key}`, `${value} is not of the family of ${text}`)
     return address
   }
+  const requireInside = (key: 'rangeStart' | 'rangeEnd', address: IpAddress): void => {
+    if (containsAddress(subnet, address)) return
+    refuse(`${pointer}/${key}`, `${formatAddress(address)} is not in network ${formatPrefix(subnet)}`)
+  }
   const start = read('rangeStart', first)
   const end = read('rangeEnd', last)
-  for (const [key, address] of [
-    ['rangeStart', start],
-    ['rangeEnd', end],
-  ] as const) {
-    if (!containsAddress(subnet, address)) {
-      return refuse(`${pointer}/${key}`, `${formatAddress(address)} is not in network ${formatPrefix(subnet)}`)
-    }
-  }
-  if (compareAddresses(start, end) > 0) {
+  if (start !== first) requireInside('rangeStart', start)
+  if (end !== last) requireInside('rangeEnd', end)
+  if ((start !== first || end !== last) && compareAddresses(start, end) > 0) {
     return refuse(`${pointer}/rangeStart`, `${formatAddress(start)} is after rangeEnd ${formatAddress(end)}`)
   }
   return { subnet, start, end, gateway: read('gateway', first) }
@@ -106,10 +104,10 @@ export function parseRangeSet(
 
 /** The places of two ranges that overlap, in their order. */
 export function firstOverlap(ranges: readonly Range[]): [number, number] | undefined {
-  const sorted = [...ranges.keys()].sort((a, b) => compareStarts(ranges[a] as Range, ranges[b] as Range))
+  if (ranges.length < 2) return undefined
   /** Of those so far, the one that ends last. */
   let widest: number | undefined
-  for (const at of sorted) {
+  for (const at of inOrder(ranges)) {
     const range = ranges[at] as Range
     const before = widest === undefined ? undefined : (ranges[widest] as Range)
     if (widest !== undefined && before !== undefined && overlap(before, range)) {
@@ -121,8 +119,19 @@ export function firstOverlap(ranges: readonly Range[]): [number, number] | undef
   return undefined
 }
 
-function compareStarts(a: Range, b: Range): number {
-  return a.start.family - b.start.family || compareAddresses(a.start, b.start)
+/**
+ * The places of ranges in the order of their starts, families apart. Keys of text are sorted by the engine itself, some
+ * ten times quicker than by a function of ours: for thousands of ranges that is most of an ADD.
+ */
+function inOrder(ranges: readonly Range[]): number[] {
+  const keys = ranges.map(({ start: { family, bytes } }, at) => {
+    let key = family === 4 ? '4' : '6'
+    for (let i = 0; i < bytes.length; i += 2) {
+      key += String.fromCharCode(((bytes[i] as number) << 8) | (bytes[i + 1] as number))
+    }
+    return key + String.fromCharCode(at >> 16, at & 0xffff)
+  })
+  return keys.sort().map((key) => (key.charCodeAt(key.length - 2) << 16) | key.charCodeAt(key.length - 1))
 }
 
 /** Whether two ranges share an address. What counts is what they allocate, not their subnets. */
@@ -150,7 +159,7 @@ export function familyOf(set: RangeSet): Family {
 export function rangeOf(set: RangeSet, address: IpAddress): Range | undefined {
   if (familyOf(set) !== address.family) return undefined
   if (set.length <= FEW) return set.find((range) => contains(range, address))
-  const { sorted } = indexOf(set)
+  const sorted = sortedOf(set)
   let low = 0
   for (let high = sorted.length; low < high; ) {
     const middle = (low + high) >> 1
@@ -167,29 +176,55 @@ function contains({ start, end }: Range, address: IpAddress): boolean {
 
 /** Whether `address` is the gateway of any range of the set. */
 export function isGatewayOf(set: RangeSet, address: IpAddress): boolean {
-  if (set.length > FEW) return indexOf(set).gateways.has(formatAddress(address))
+  if (set.length > FEW) return gatewaysOf(set).has(formatAddress(address))
   return set.some(({ gateway }) => compareAddresses(gateway, address) === 0)
 }
 
 /** So many ranges are gone through quicker than they are sorted. */
 const FEW = 16
 
-interface Index {
-  readonly sorted: readonly Range[]
-  readonly gateways: ReadonlySet<string>
+const sortedSets = new WeakMap<RangeSet, RangeSet>()
+
+function sortedOf(set: RangeSet): RangeSet {
+  return kept(sortedSets, set, () => inOrder(set).map((at) => set[at] as Range))
 }
 
-const indexes = new WeakMap<RangeSet, Index>()
+const gatewaysOfSets = new WeakMap<RangeSet, ReadonlySet<string>>()
 
-function indexOf(set: RangeSet): Index {
-  const known = indexes.get(set)
+function gatewaysOf(set: RangeSet): ReadonlySet<string> {
+  return kept(gatewaysOfSets, set, () => new Set(set.map(({ gateway }) => formatAddress(gateway))))
+}
+
+function kept<T>(store: WeakMap<RangeSet, T>, set: RangeSet, make: () => T): T {
+  const known = store.get(set)
   if (known !== undefined) return known
-  const index = {
-    sorted: [...set].sort(compareStarts),
-    gateways: new Set(set.map(({ gateway }) => formatAddress(gateway))),
+  const made = make()
+  store.set(set, made)
+  return made
+}
+
+/** The place of the set that allocates an address. */
+export type SetOf = (address: IpAddress) => number | undefined
+
+/** For sets that do not overlap. */
+export function setFinder(sets: readonly RangeSet[]): SetOf {
+  if (sets.length <= FEW) {
+    return (address) => {
+      const place = sets.findIndex((set) => rangeOf(set, address) !== undefined)
+      return place === -1 ? undefined : place
+    }
   }
-  indexes.set(set, index)
-  return index
+  const placeOf = new Map<Range, number>()
+  for (const [place, set] of sets.entries()) for (const range of set) placeOf.set(range, place)
+  const ranges = [...placeOf.keys()]
+  const families = {
+    4: ranges.filter(({ start }) => start.family === 4),
+    6: ranges.filter(({ start }) => start.family === 6),
+  }
+  return (address) => {
+    const range = rangeOf(families[address.family], address)
+    return range === undefined ? undefined : placeOf.get(range)
+  }
 }
 
 /** How many addresses a set can give away; Infinity beyond 2^53. */

@@ -4,7 +4,7 @@ import { isWritable, readLink, stat } from '../../lib/sys/file.js'
 import { hasIpv6, lackingIpv6 } from '../../lib/sysctl/ipv6.js'
 import { dataDirOf, type HostLocalConfig, rangeSetsOf } from './config.js'
 import { addressOfName, leaseNames, leasePath, openLastReserved } from './leases.js'
-import { capacityOf, formatRangeSet, isGatewayOf, type RangeSet, rangeOf, roundRobin } from './ranges.js'
+import { capacityOf, formatRangeSet, isGatewayOf, type RangeSet, roundRobin, setFinder } from './ranges.js'
 import { isReclaimable } from './reclaim.js'
 import { currentLife } from './records.js'
 import { readResolvConf } from './resolv-conf.js'
@@ -26,22 +26,34 @@ export function status({ config, network, cniVersion }: StatusRequest<HostLocalC
   if (six !== undefined && !hasIpv6()) throw lackingIpv6(`cannot lease addresses of range set ${formatRangeSet(six)}`)
   if (!exists) return
   let names: readonly string[] | undefined
+  let leased: readonly number[] | undefined
   for (const [at, set] of sets.entries()) {
     if (hasFreeNearby(directory, set, at)) continue
     names ??= leaseNames(directory)
     const capacity = capacityOf(set)
     if (names.length < capacity) continue
-    const leased = names.filter((name) => {
-      const address = addressOfName(name)
-      return address !== undefined && rangeOf(set, address) !== undefined && !isGatewayOf(set, address)
-    })
-    if (leased.length < capacity || isReclaimable(directory, sideOf(dataDir, network), set, currentLife())) continue
+    leased ??= leasedOf(sets, names)
+    if ((leased[at] as number) < capacity || isReclaimable(directory, sideOf(dataDir, network), set, currentLife()))
+      continue
     throw new CniError(
       ErrorCode.NotAvailable,
       `no IP addresses available in range set: ${formatRangeSet(set)}`,
       `all ${capacity} addresses of range set ${at} are leased, and none is left over from before this node's last start: widen the range, or let the runtime run GC`,
     )
   }
+}
+
+/** How many addresses of each set are leased. */
+function leasedOf(sets: readonly RangeSet[], names: readonly string[]): number[] {
+  const setOf = setFinder(sets)
+  const counts = sets.map(() => 0)
+  for (const name of names) {
+    const address = addressOfName(name)
+    const at = address === undefined ? undefined : setOf(address)
+    if (address === undefined || at === undefined || isGatewayOf(sets[at] as RangeSet, address)) continue
+    counts[at] = (counts[at] as number) + 1
+  }
+  return counts
 }
 
 /** Looks at the addresses whose turn is next; enough for a set that is not nearly full. */

@@ -203,7 +203,13 @@ export function ipv4ToNumber(address: IpAddress): number {
 /** The IPv4 address of an integer, modulo 2^32. */
 export function ipv4FromNumber(n: number): IpAddress {
   const low = (n - Math.floor(n / 4294967296) * 4294967296) >>> 0
-  return { family: 4, bytes: new Uint8Array([low >>> 24, (low >>> 16) & 255, (low >>> 8) & 255, low & 255]) }
+  // From a list the engine would make an iterator first.
+  const bytes = new Uint8Array(4)
+  bytes[0] = low >>> 24
+  bytes[1] = low >>> 16
+  bytes[2] = low >>> 8
+  bytes[3] = low
+  return { family: 4, bytes }
 }
 
 /** 224.0.0.0/4, ff00::/8. */
