@@ -47,11 +47,19 @@ export interface Gone {
 export function removeAbandoned<T>(place: RecordsPlace, sweep: Sweep<T>): void {
   try {
     if (!isDue(place, sweep.own)) return
-    const keys = someKeys(place, sweep.own, MOST)
+    const keys = someKeys(place, sweep.own, MOST).filter((key) => !isSeen(hostLinkName(key)))
     if (keys.length > 0) removeAmong(place, keys, sweep)
   } catch (error) {
     warn(`cannot look for attachments whose links are gone: ${messageOf(error)}`)
   }
+}
+
+/**
+ * Whether the kernel shows settings of a link of that name. Twenty such looks cost less than one netlink message of a link,
+ * which holds the kernel's lock for all links. Where they are not shown, the kernel is asked.
+ */
+function isSeen(link: string): boolean {
+  return stat(`/proc/sys/net/ipv4/conf/${link}`) !== undefined
 }
 
 /** A thousand names cost more to list than the look itself; the keys are hashes, so that their digits choose at random. */

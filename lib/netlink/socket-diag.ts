@@ -46,7 +46,7 @@ export class SocketDiag {
   }
 
   close(): void {
-    this.#socket.abandon()
+    this.#socket.close()
   }
 }
 

@@ -33,8 +33,10 @@ const ADMIN_COMMENT = 'CNI firewall plugin admin overrides'
  */
 export function droppingChains(nft: Nftables, except?: string): ChainName[] {
   const found: ChainName[] = []
+  const chains = nft.chains()
   for (const family of ['ip', 'ip6', 'inet'] as const) {
-    for (const chain of nft.chains(family)) {
+    for (const chain of chains) {
+      if (chain.family !== family) continue
       if (!isForwardChain(chain) || chain.table.startsWith(OUR_TABLES) || chain.table === except) continue
       const name = { family, table: chain.table, chain: chain.name }
       if (chain.base?.policy === 'drop' || (chain.use > 0 && endsInRefusal(nft.rules(name)))) found.push(name)

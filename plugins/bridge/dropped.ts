@@ -4,6 +4,8 @@ import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import type { Request } from '../../lib/cni/request.js'
 import type { Prefix } from '../../lib/ip/prefix.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
+import type { ChainName } from '../../lib/netlink/nftables/chain.js'
+import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { droppingChains } from '../../lib/ruleset/admission.js'
 import { couldPass, type Named, type Senders } from '../../lib/ruleset/passage.js'
 import { settle, withRulesetIfAny } from '../../lib/ruleset/settle.js'
@@ -32,18 +34,19 @@ export function admitsPods({ config, network }: Pick<Request<BridgeConfig>, 'con
 
 /** One line for all chains that drop what is sent from these prefixes. */
 export function droppedDoubts(host: Netlink, settings: Settings, prefixes: readonly Prefix[]): string[] {
-  const senders = sendersOf(host, gatewayNameOf(settings), prefixes)
+  let senders: readonly Senders[] | undefined
+  const pass = (nft: Nftables, chain: ChainName) => {
+    senders ??= sendersOf(host, gatewayNameOf(settings), prefixes)
+    return senders.every(
+      (one) =>
+        (chain.family !== 'inet' && chain.family !== (one.family === 4 ? 'ip' : 'ip6')) || couldPass(nft, chain, one),
+    )
+  }
   let names: string[] = []
   withRulesetIfAny((nft) =>
     settle('read the chains that drop', () => {
       names = droppingChains(nft)
-        .filter((chain) =>
-          senders.some(
-            (one) =>
-              (chain.family === 'inet' || chain.family === (one.family === 4 ? 'ip' : 'ip6')) &&
-              !couldPass(nft, chain, one),
-          ),
-        )
+        .filter((chain) => !pass(nft, chain))
         .map(({ family, table, chain }) => `chain ${family} ${table} ${chain}`)
       return true
     }),
