@@ -57,6 +57,31 @@ export const PLUGINS: readonly Descriptor[] = [
     needs: ['veth', 'bridge'],
   },
   {
+    type: 'ptp',
+    kind: 'interface',
+    config: {},
+    delegates: 'ipam',
+    faults: {
+      'an MTU below that of IPv4': { mtu: 20 },
+      'masquerading to what is no address': { ipMasq: { to: 'nowhere' } },
+    },
+    // In the host only containers' links are called so.
+    spoil: ["ip -o link show type veth | sed -n 's/^[0-9]*: \\(veth[^:@]*\\).*/\\1/p' | xargs -n1 ip link del"],
+    leaves: FORWARDING,
+    state: ['/run/flatnet'],
+    stateKey: 'stateDir',
+    needs: ['veth'],
+  },
+  {
+    type: 'dummy',
+    kind: 'interface',
+    config: {},
+    delegates: 'ipam',
+    state: ['/run/flatnet'],
+    stateKey: 'stateDir',
+    needs: ['dummy'],
+  },
+  {
     type: 'host-local',
     kind: 'ipam',
     config: { ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd00:77::/64' }]], routes: [{ dst: '0.0.0.0/0' }] },

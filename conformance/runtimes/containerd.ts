@@ -186,9 +186,9 @@ export function containerd(set: PluginSet, { claim }: Claims): void {
   spawnSync('find', ['/sys/fs/cgroup', '-depth', '-type', 'd', '-path', `*/${GROUP}*`, '-exec', 'rmdir', '{}', '+'])
 }
 
-/** What the documents show, but for loopback, which is not a pod's network. */
+/** What the documents show, but for plugins that are not a pod's network. */
 function shownNetworks() {
-  return examples().filter(({ list }) => list.plugins[0]?.['type'] !== 'loopback')
+  return examples().filter(({ list }) => !['loopback', 'dummy'].includes(String(list.plugins[0]?.['type'])))
 }
 
 /** As a newcomer does: the list into its directory, the table of nodes where the list looks for it; then a pod. */

@@ -1,6 +1,6 @@
 /** The configurations that the documents show and ship, each as a list that a runtime can take. */
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 type Plugin = Record<string, unknown>
 
@@ -71,8 +71,13 @@ function listOf(block: unknown): List | undefined {
   const versions = cniVersion === undefined ? SHIPPED_VERSIONS : { cniVersion }
   const ipam = { type: 'host-local', ranges: [[{ subnet: '10.244.1.0/24' }]] }
   const bridge = { type: 'bridge', bridge: 'cni0', isDefaultGateway: true, ipam }
-  const alone = type === 'bridge' || type === 'loopback'
+  const alone = type === 'loopback' || isInterface(type)
   return { ...versions, name, plugins: alone ? [plugin] : [bridge, plugin] }
+}
+
+function isInterface(type: string): boolean {
+  const path = `plugins/${type}/main.ts`
+  return existsSync(path) && readFileSync(path, 'utf8').includes('defineInterface')
 }
 
 /** The protocol versions that a list may be used with. */

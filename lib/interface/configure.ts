@@ -2,8 +2,8 @@
 
 import { CniError, ErrorCode, toCniError } from '../cni/error.js'
 import type { Route } from '../cni/result.js'
-import type { Family } from '../ip/address.js'
-import { broadcastOf, formatPrefix, type Prefix } from '../ip/prefix.js'
+import { equalAddresses, type Family } from '../ip/address.js'
+import { broadcastOf, containsAddress, formatPrefix, type Prefix } from '../ip/prefix.js'
 import { addAddress } from '../netlink/addresses.js'
 import { changeLink } from '../netlink/links/requests.js'
 import type { Request } from '../netlink/message.js'
@@ -55,7 +55,9 @@ interface Step {
 /** Addresses, up, routes: in one batch where nothing is in the way. */
 export function configure(container: Netlink, file: ContainerFile, end: ContainerEnd, wanted: Wanted): void {
   const { addresses, routes, detectDuplicates, connected = [] } = wanted
-  const kernelRoutes = routes.map((route) => toKernelRoute(route, end.index, addresses))
+  const kernelRoutes = routes
+    .map((route) => toKernelRoute(route, end.index, addresses))
+    .map((route) => (wanted.connected === undefined ? route : asOnLink(route, addresses)))
   const link = linkSteps(end, wanted, kernelRoutes)
   const ways = [...connected.map((route) => ({ request: routeRequest(route) })), ...routeSteps(addresses, kernelRoutes)]
   if (detectDuplicates && addresses.some(({ prefix }) => prefix.address.family === 6)) {
@@ -65,6 +67,17 @@ export function configure(container: Netlink, file: ContainerFile, end: Containe
   } else {
     apply(container, file, end.name, [...link, ...ways])
   }
+}
+
+/**
+ * Without the kernel's route to the subnet it takes a next hop of the subnet only where it is said to be on the link. For
+ * the gateway itself there is a route.
+ */
+function asOnLink(route: KernelRoute, addresses: readonly Address[]): KernelRoute {
+  const { via } = route
+  if (via === undefined || !addresses.some(({ prefix }) => containsAddress(prefix, via))) return route
+  const isGateway = addresses.some(({ gateway }) => gateway !== undefined && equalAddresses(gateway, via))
+  return isGateway ? route : { ...route, onlink: true }
 }
 
 function linkSteps({ index, mac: born }: ContainerEnd, wanted: Wanted, routes: readonly KernelRoute[]): Step[] {

@@ -1,6 +1,7 @@
 /** A link that is in the container as a whole: its alias there says whose it is. */
 
 import type { NetworkConfig } from '../cni/config.js'
+import { CniError, ErrorCode } from '../cni/error.js'
 import type { LinkSpec } from '../netlink/links/kinds.js'
 import { createLink } from '../netlink/links/requests.js'
 import { type Netlink, openNetlink } from '../netlink/netlink.js'
@@ -21,7 +22,7 @@ export type InsideSpec = LinkSpec extends infer Spec
 
 /**
  * Creates the link in the container, under its name from the start. `from` is the namespace that `spec.link` counts in;
- * default the host. Throws code 101 where the container has a link of that name.
+ * default the host. Throws code 101 where the container has a link of that name, 105 where the kernel lacks the kind.
  */
 export function createInside<C extends NetworkConfig, S extends InterfaceSettings>(
   work: Work<C, S>,
@@ -42,6 +43,7 @@ export function createInside<C extends NetworkConfig, S extends InterfaceSetting
     const whole = { mtu: work.settings.mtu, mac: work.settings.mac, ...spec, name: ifName } as LinkSpec
     create(from === 'host' ? host : container, from === 'host' ? { ...whole, namespaceFd: file.fd } : whole)
   } catch (error) {
+    if (isErrno(error, 'EOPNOTSUPP')) throw unsupported(kind)
     if (!isErrno(error, 'EEXIST') || container.links.find(ifName) === undefined) throw error
     ours = false
     throw taken()
@@ -55,4 +57,12 @@ export function createInside<C extends NetworkConfig, S extends InterfaceSetting
 function create(netlink: Netlink, spec: LinkSpec): void {
   const [failure] = netlink.batch([createLink(spec)])
   if (failure !== undefined) throw failure.error
+}
+
+function unsupported(kind: string): CniError {
+  return new CniError(
+    ErrorCode.KernelRefused,
+    `failed to create ${kind}: operation not supported: the running kernel has no links of that kind`,
+    `load its module: modprobe ${kind}`,
+  )
 }

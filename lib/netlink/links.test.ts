@@ -144,6 +144,17 @@ t.test('createLink() makes each kind as ip does', async (t) => {
   )
   matchesRecorded(
     t,
+    'ip link add dm0 type dummy',
+    `
+      3800000010000506e53c016b00000000
+      0000000000000000000000000000000008000300646d3000100012000900010064756d6d79000000
+    `,
+    createLink({ kind: 'dummy', name: 'dm0' }),
+    HEADER,
+    INFO,
+  )
+  matchesRecorded(
+    t,
     'ip link add mv0 link br0 type macvlan mode bridge',
     `
       4c00000010000506e53c016b00000000

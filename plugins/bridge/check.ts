@@ -7,7 +7,7 @@ import { hostPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
 import { checkGateway } from './check-gateway.js'
-import type { BridgeConfig, Settings } from './config.js'
+import { type BridgeConfig, type Settings, TRUNK_VLAN } from './config.js'
 import { droppedDoubts, isAdmitted, needsForwarding } from './dropped.js'
 
 const IFF_PROMISC = 0x100
@@ -84,7 +84,7 @@ function checkVlans(
   differs: Differs,
 ): void {
   const present = new Map(host.links.vlans(end.index).map((entry) => [entry.vid, entry]))
-  const wanted = new Set([vlan === 0 ? 1 : vlan])
+  const wanted = new Set([vlan === 0 ? TRUNK_VLAN : vlan])
   for (const [first, last] of trunk) for (let vid = first; vid <= last; vid++) wanted.add(vid)
   for (const vid of wanted) if (!present.has(vid)) differs(`${end.name} lacks VLAN ${vid}`)
   for (const vid of present.keys()) {
