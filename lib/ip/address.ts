@@ -19,6 +19,12 @@ export function parseAddress(text: string): IpAddress | undefined {
   }
   const bytes = readIpv6(text)
   if (bytes === undefined) return undefined
+  return addressOf(bytes)
+}
+
+/** That of 4 or 16 bytes, of which an IPv4-mapped one is the IPv4 address. */
+export function addressOf(bytes: Uint8Array): IpAddress {
+  if (bytes.length === 4) return { family: 4, bytes }
   return isMapped(bytes) ? { family: 4, bytes: bytes.slice(12) } : { family: 6, bytes }
 }
 

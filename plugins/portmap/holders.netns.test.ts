@@ -1,5 +1,6 @@
 /** Host ports that somebody else has: the reference's containers, and processes of the host. */
 
+import { once } from 'node:events'
 import t from 'tap'
 import { call, expectSuccess, type Json, REFERENCE_BIN } from '../../lib/testing/cni.js'
 import { Netns, needs } from '../../lib/testing/netns.js'
@@ -87,6 +88,40 @@ t.test('a process that listens on a mapped port is named, and nothing is refused
     expectSuccess('DEL', run('DEL', 'c1', [mapping]))
   }
   t.notMatch(expectSuccess('ADD', run('ADD', 'c1', [tcp(8081), udp(8081)])).stderr, /listens/, 'another port')
+})
+
+/** Listens on one address each, by TCP and UDP, and is ready when it says so. */
+const LISTENER = `
+let waiting = 0
+const ready = () => { if (--waiting === 0) console.log('ready') }
+for (const [address, port] of process.argv.slice(1).map((one) => one.split(','))) {
+  waiting += 2
+  require('net').createServer().listen(Number(port), address, ready)
+  require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4').bind(Number(port), address, ready)
+}`
+
+t.test('so is one that listens on one address, where the mapping takes what is sent there', { skip }, async (t) => {
+  const { host, run } = scene(t)
+  host.batch('addr add fd13:1::1/64 dev lo nodad')
+  const sockets = ['127.0.0.53,53', '192.0.2.1,53', 'fd13:1::1,53', '::1,54', '::ffff:127.0.0.1,55']
+  const child = host.start([process.execPath, '-e', LISTENER, '--', ...sockets])
+  if (child.stdout !== null) await once(child.stdout, 'data')
+  const heard = (...mappings: Json[]) => {
+    const { stderr } = expectSuccess('ADD', run('ADD', 'c1', mappings))
+    expectSuccess('DEL', run('DEL', 'c1', mappings))
+    return stderr.split('\n').filter((line) => line.includes('listens there'))
+  }
+  for (const mapping of [tcp(53), udp(53)]) {
+    const lines = heard(mapping)
+    t.equal(lines.length, 1, 'one warning for three sockets of a process')
+    t.match(lines[0], new RegExp(`host port 53/${mapping.protocol} .* process ${child.pid} .* on .*127.0.0.53`))
+    t.match(lines[0], /192.0.2.1/)
+    t.match(lines[0], /fd13:1::1/)
+  }
+  t.match(heard(udp(53, '127.0.0.53')), [/on 127\.0\.0\.53;/])
+  t.same(heard(udp(53, '192.0.2.2'), tcp(54, '192.0.2.1')), [], 'on other addresses')
+  t.same(heard(tcp(54)), [], 'what is sent to ::1 leads to no container')
+  t.match(heard(tcp(55), udp(56)), [/55\/tcp .*127\.0\.0\.1/], 'an IPv4 address of an IPv6 socket')
 })
 
 t.test('a configuration that gets no mappings for want of the capability says so', { skip }, async (t) => {
