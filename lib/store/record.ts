@@ -207,7 +207,8 @@ export function someKeys(place: RecordsPlace, own: string, most: number): string
   return [...keys.slice(first), ...keys.slice(0, first)].slice(0, most)
 }
 
-function keysIn({ stateDir, plugin, network }: RecordsPlace): string[] {
+/** The keys of all of them. */
+export function keysIn({ stateDir, plugin, network }: RecordsPlace): string[] {
   return entriesOf(`${stateDir}/${network}/${plugin}`).flatMap(({ name, kind }) =>
     name.startsWith('.') || !name.endsWith('.json') || kind === 'directory' ? [] : [name.slice(0, -5)],
   )

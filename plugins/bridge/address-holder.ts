@@ -4,15 +4,19 @@
  */
 
 import { hostLinkName } from '../../lib/attachment/link-identity.js'
+import { stateDirOf } from '../../lib/attachment/state-dir.js'
 import { belongsTo } from '../../lib/interface/identity.js'
+import { ownMac } from '../../lib/interface/mac.js'
 import type { Held } from '../../lib/interface/model.js'
 import type { Address } from '../../lib/interface/routes.js'
-import type { IpAddress } from '../../lib/ip/address.js'
+import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
+import { addressOfMac } from '../../lib/ip/mac.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { attachmentKey } from '../../lib/store/record.js'
-import { leaseDirectoryOf } from './config.js'
+import { DEFAULT_DATA_DIR, leaseDirectoryOf } from './config.js'
 import { refuseMacOfOthers } from './mac-holder.js'
 import type { BridgeWork, Joined } from './model.js'
+import { portOfOther } from './other-attachments.js'
 import { type OtherLease, otherLeases } from './other-leases.js'
 import { answers, endsInContainer, isPortOf, locate, nameOf, type Segment } from './segment.js'
 
@@ -25,55 +29,93 @@ export function holderOf(
   const { segment, hostEnd } = made
   const prefixes = wanted.map(({ prefix }) => prefix)
   if (settings.mac !== undefined) refuseMacOfOthers(segment, prefixes, settings.mac)
-  const dataDir = settings.ipam === 'host-local' ? leaseDirectoryOf(request.config) : undefined
-  const store = dataDir === undefined ? undefined : { dataDir, network: request.network }
   const addresses = prefixes.map(({ address }) => address)
-  const held = findHolder(segment, hostEnd, addresses, store)
+  const asking = {
+    network: request.network,
+    own: hostEnd,
+    boundMac: settings.mac === undefined ? ownMac(settings.ipam, addresses) : undefined,
+    stateDir: stateDirOf(request.config),
+    dataDir: settings.ipam === 'host-local' ? leaseDirectoryOf(request.config) : undefined,
+  }
+  const held = findHolder(segment, asking, addresses)
   return held && { ...held, segment: `bridge "${settings.bridge}"` }
 }
 
 /** A holder, before it is said where. */
 type Holding = Omit<Held, 'segment'>
 
-/** Where leases are that IPAM does not look at; absent where the IPAM plugin has none in files. */
-interface LeaseStore {
-  readonly dataDir: string
-  /** The network that IPAM does look at. */
+/** Who asks, and what its IPAM plugin looks at itself. */
+interface Asking {
   readonly network: string
+  /** The host's end of its pair. */
+  readonly own: Link
+  /** The MAC that it gets from its address; undefined where it has another. */
+  readonly boundMac: string | undefined
+  readonly stateDir: string
+  /** Absent where the IPAM plugin has no leases in files. */
+  readonly dataDir: string | undefined
 }
 
-/** The first of the addresses that a living container of the segment has; `own` is the host's end of the asking one. */
-function findHolder(
-  segment: Segment,
-  own: Link,
-  addresses: readonly IpAddress[],
-  store: LeaseStore | undefined,
-): Holding | undefined {
-  return byNeighbour(segment, own, addresses) ?? (store && byLease(segment, own, addresses, store))
+/** The first of the addresses that a living container of the segment has. */
+function findHolder(segment: Segment, asking: Asking, addresses: readonly IpAddress[]): Holding | undefined {
+  return (
+    byNeighbour(segment, asking, addresses) ??
+    byMac(segment, asking) ??
+    byLease(segment, asking, addresses) ??
+    byRecord(segment, asking, addresses)
+  )
 }
 
 /** An entry is believed where the bridge has its MAC on a container's port: a port that is gone takes its MACs along. */
-function byNeighbour(segment: Segment, own: Link, addresses: readonly IpAddress[]): Holding | undefined {
+function byNeighbour(segment: Segment, { own }: Asking, addresses: readonly IpAddress[]): Holding | undefined {
   const { host, door } = segment
   if (door === undefined) return undefined
   for (const { address, mac } of host.neighbours.find(door.index, addresses)) {
     const port = mac === undefined ? undefined : locate(segment, mac)?.port
     if (port === undefined || port.index === own.index || !endsInContainer(port)) continue
-    return { address, holder: `${nameOf(port)}, with MAC ${mac},` }
+    return { address, holder: withMac(port, mac) }
   }
   return undefined
 }
 
+/** Whoever has the MAC that says an address has the address as well, and would lose its frames in any case. */
+function byMac(segment: Segment, { own, boundMac = '' }: Asking): Holding | undefined {
+  const address = addressOfMac(boundMac)
+  const found = address && locate(segment, boundMac)
+  if (address === undefined || found === undefined || found.port.index === own.index) return undefined
+  return found.own || endsInContainer(found.port) ? { address, holder: withMac(found.port, boundMac) } : undefined
+}
+
 function byLease(
   segment: Segment,
-  own: Link,
+  { own, network, dataDir }: Asking,
   addresses: readonly IpAddress[],
-  { dataDir, network }: LeaseStore,
 ): Holding | undefined {
-  for (const lease of otherLeases(dataDir, network, addresses)) {
-    if (isHere(segment, own, lease)) return { address: lease.address, holder: describe(lease) }
-  }
-  return undefined
+  if (dataDir === undefined) return undefined
+  const leases = otherLeases(dataDir, network, addresses)
+  // Where most networks have theirs, also one of this name, before somebody gave it another directory.
+  if (dataDir !== DEFAULT_DATA_DIR) leases.push(...otherLeases(DEFAULT_DATA_DIR, '', addresses))
+  const lease = leases.find((one) => isHere(segment, own, one))
+  return lease && { address: lease.address, holder: describe(lease) }
+}
+
+function byRecord(
+  segment: Segment,
+  { network, stateDir }: Asking,
+  addresses: readonly IpAddress[],
+): Holding | undefined {
+  const texts = addresses.map((address) => `${formatAddress(address)}/`)
+  let at = -1
+  const port = portOfOther(segment, stateDir, network, (attached) => {
+    at = texts.findIndex((text) => attached.addresses.some((one) => one.startsWith(text)))
+    return at >= 0
+  })
+  const address = addresses[at]
+  return port && address && { address, holder: nameOf(port) }
+}
+
+function withMac(port: Link, mac: string | undefined): string {
+  return `${nameOf(port)} with MAC ${mac}`
 }
 
 /**

@@ -70,10 +70,12 @@ export function gatewayNameOf({ bridge, port: { vlan } }: Pick<Settings, 'bridge
   return vlan === 0 ? bridge : `${bridge}.${vlan}`
 }
 
+export const DEFAULT_DATA_DIR = '/var/lib/cni/networks'
+
 /** Where host-local keeps the leases of all networks. */
 export function leaseDirectoryOf({ ipam }: BridgeConfig): string {
   const { dataDir } = (ipam ?? {}) as { readonly dataDir?: unknown }
-  return typeof dataDir === 'string' && dataDir !== '' ? dataDir : '/var/lib/cni/networks'
+  return typeof dataDir === 'string' && dataDir !== '' ? dataDir : DEFAULT_DATA_DIR
 }
 
 /** Everything that can be known to be wrong before anything is done. Throws code 7. */

@@ -58,6 +58,43 @@ t.test('pods of two networks on one bridge never share an address, whichever pro
   }
 })
 
+t.test('stores of leases in two places do not lead to one address twice', { skip }, async (t) => {
+  const forget = (host: Netns, alsoMacs: boolean) => {
+    host.run('ip', 'neigh', 'flush', 'dev', 'cni0')
+    if (!alsoMacs) return
+    for (const port of host.ip('link', 'show', 'master', 'cni0')) {
+      host.run('ip', 'link', 'set', port.ifname, 'type', 'bridge_slave', 'fdb_flush')
+    }
+  }
+  const elsewhere = (list: Json, name: string): Json => {
+    return { ...list, name, ipam: { ...list.ipam, dataDir: `${list.ipam.dataDir}-other` } }
+  }
+  const NODES: [what: string, subnets: string[], name: string, alsoMacs: boolean][] = [
+    ['another network, of which nothing is remembered', ['10.1.2.0/28'], 'other', true],
+    ['the same with IPv6 alone', ['fd12::/64'], 'other', true],
+    ['the same network, of which the bridge knows the MAC', ['10.1.2.0/28', 'fd12::/64'], 'net', false],
+  ]
+  for (const [what, subnets, name, alsoMacs] of NODES) {
+    const host = Netns.create(t, 'node')
+    const list = network(t, { subnets })
+    const { attachment, netns } = pod(t, host, list, 'first')
+    const first = addressesIn(attachment.add())
+    netns.try(['ping', '-nqc1', '-W1', subnets[0] === 'fd12::/64' ? 'fd12::1' : '10.1.2.1'])
+    forget(host, alsoMacs)
+    const answer = pod(t, host, elsewhere(list, name), 'second').attachment.tryAdd()
+    t.equal(answer.status, 0, what)
+    t.notOk(
+      addressesIn(answer.json).some((one) => first.includes(one)),
+      what,
+    )
+    t.match(answer.stderr, /net\/first eth0\)( with MAC [0-9a-f:]+)?[;,] /, `${what}: the holder is named`)
+    t.notMatch(answer.stderr, /,,|,;/)
+    attachment.del()
+    const third = pod(t, host, elsewhere(list, 'third'), 'third').attachment.add()
+    t.match(addressesIn(third), first, `${what}: free when the holder is gone`)
+  }
+})
+
 t.test('an address that lives on a port of the bridge without any lease is not given away', { skip }, async (t) => {
   const host = Netns.create(t, 'node')
   const list = network(t, { subnets: ['10.1.2.0/28'] })
@@ -70,7 +107,7 @@ t.test('an address that lives on a port of the bridge without any lease is not g
   t.ok(host.ping('10.1.2.3'))
   const answer = pod(t, host, list, 'c2').attachment.tryAdd()
   t.same(addressesIn(answer.json), ['10.1.2.4'])
-  t.match(answer.stderr, /10\.1\.2\.3 of vx, with MAC/, 'and the warning names who has it')
+  t.match(answer.stderr, /10\.1\.2\.3 of vx with MAC [0-9a-f:]+;/, 'and the warning names who has it')
   const asked = pod(t, host, { ...list, capabilities: { ips: true } }, 'c3', { capabilities: { ips: ['10.1.2.3'] } })
   t.match(asked.attachment.tryAdd().json, { code: 103, details: /vx/ }, 'nor where it is asked for')
   t.same(asked.netns.ip('link', 'show').length, 1)
