@@ -5,7 +5,7 @@ import type { Address } from '../../lib/interface/routes.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import { warn } from '../../lib/sys/log.js'
 import { gatewayDoubts } from './doubts.js'
-import { admitsPods, droppedDoubts } from './dropped.js'
+import { droppedDoubts, lacksFirewall } from './dropped.js'
 import { ensureGateway, ensureVlanGateway } from './gateway.js'
 import type { BridgeWork, Joined } from './model.js'
 import { sharedSubnets } from './node-subnets.js'
@@ -29,5 +29,5 @@ function warnOfDoubts({ request, host, settings }: BridgeWork, mtu: number, addr
   const subnets = addresses.map(({ prefix }) => subnetOf(prefix))
   const shared = sharedSubnets(host, settings.bridge, subnets)
   for (const doubt of gatewayDoubts(host, settings, mtu, subnets, shared)) warn(doubt)
-  if (!admitsPods(request)) for (const doubt of droppedDoubts(host, settings, subnets)) warn(doubt)
+  if (lacksFirewall(request, 1)) for (const doubt of droppedDoubts(host, settings, subnets)) warn(doubt)
 }

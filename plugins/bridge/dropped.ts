@@ -9,7 +9,7 @@ import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { droppingChains } from '../../lib/ruleset/admission.js'
 import { couldPass, type Named, type Senders } from '../../lib/ruleset/passage.js'
 import { settle, withRulesetIfAny } from '../../lib/ruleset/settle.js'
-import { hasHadRecords, hasRecord } from '../../lib/store/record.js'
+import { hasHadRecords, hasRecord, keysIn } from '../../lib/store/record.js'
 import { type BridgeConfig, gatewayNameOf, type Settings } from './config.js'
 import { uplinkOf } from './doubts.js'
 
@@ -27,9 +27,17 @@ export function isAdmitted(request: Request<BridgeConfig> & { containerId: strin
   return hasRecord({ stateDir: stateDirOf(config), plugin: FIREWALL, network, containerId, ifName })
 }
 
-/** Whether `firewall` is known to be behind this plugin in the network: it has been called since the node's start. */
-export function admitsPods({ config, network }: Pick<Request<BridgeConfig>, 'config' | 'network'>): boolean {
-  return hasHadRecords({ stateDir: stateDirOf(config), plugin: FIREWALL, network })
+/**
+ * Whether `firewall` is known to be missing behind this plugin: pods of the network have been attached, and it was called for
+ * none since the node's start. `own` is 1 in an ADD, which cannot know what comes behind it.
+ */
+export function lacksFirewall(
+  { config, network }: Pick<Request<BridgeConfig>, 'config' | 'network'>,
+  own: 0 | 1,
+): boolean {
+  const stateDir = stateDirOf(config)
+  if (hasHadRecords({ stateDir, plugin: FIREWALL, network })) return false
+  return keysIn({ stateDir, plugin: 'bridge', network }).length > own
 }
 
 /** One line for all chains that drop what is sent from these prefixes. */
@@ -52,8 +60,9 @@ export function droppedDoubts(host: Netlink, settings: Settings, prefixes: reado
     }),
   )
   if (names.length === 0) return []
+  const drop = names.length === 1 ? 'drops' : 'drop'
   return [
-    `${names.join(' and ')} of this node drops what pods send to others than each other: put { "type": "firewall" } behind this plugin (where it is there already, it lets each pod pass at its ADD)`,
+    `${names.join(' and ')} of this node ${drop} what pods send to others than each other: put { "type": "firewall" } behind this plugin, which lets each pod pass at its ADD`,
   ]
 }
 

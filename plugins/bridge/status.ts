@@ -10,7 +10,7 @@ import { warn } from '../../lib/sys/log.js'
 import { requireForwardable } from '../../lib/sysctl/forwarding.js'
 import type { BridgeConfig, Settings } from './config.js'
 import { gatewayDoubts } from './doubts.js'
-import { admitsPods, droppedDoubts, needsForwarding } from './dropped.js'
+import { droppedDoubts, lacksFirewall, needsForwarding } from './dropped.js'
 import { requireIpv6 } from './gateway-ipv6.js'
 import { nodeOwnsSubnet, sharedSubnets } from './node-subnets.js'
 
@@ -31,7 +31,7 @@ export function status(request: StatusRequest<BridgeConfig>, settings: Settings,
   }
   const subnets = ipam === undefined ? [] : leasedFrom(request.config.ipam)
   if (settings.isGateway && ipam !== undefined) requireGateway(host, settings, bridge, subnets)
-  if (needsForwarding(settings) && !admitsPods(request)) {
+  if (needsForwarding(settings) && lacksFirewall(request, 0)) {
     for (const doubt of droppedDoubts(host, settings, subnets)) warn(doubt)
   }
 }
