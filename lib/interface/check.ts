@@ -73,11 +73,19 @@ function checkLink<C extends NetworkConfig, S extends InterfaceSettings>(
   }
   if (recorded?.mac !== undefined && recorded.mac !== link.mac)
     differs(`${ifName} has MAC ${link.mac}, not ${recorded.mac}`)
-  // What a later plugin recorded counts more than our own configuration.
-  const mtu = recorded?.mtu ?? settings.mtu
-  if (mtu !== undefined && mtu !== link.mtu) differs(`${ifName} has MTU ${link.mtu}, not ${mtu}`)
+  if (!hasMtu(link, recorded?.mtu, settings.mtu))
+    differs(`${ifName} has MTU ${link.mtu}, not ${recorded?.mtu ?? settings.mtu}`)
   if (settings.containerUp !== false && !link.up) differs(`${ifName} is down`)
   return link
+}
+
+/**
+ * What a later plugin recorded counts more than our own configuration. Results before 1.1.0 have no MTU, so that of a plugin
+ * which lowered it there, as host-gw and vxlan do, nothing is known.
+ */
+function hasMtu({ mtu }: Link, recorded: number | undefined, configured: number | undefined): boolean {
+  if (recorded !== undefined) return mtu === recorded
+  return configured === undefined || mtu <= configured
 }
 
 /** By the record: it says what was asked for when the container was attached. */

@@ -1,9 +1,9 @@
 /** Tables that do not fit, or not yet: what is refused before anything is changed, and what is left out. */
 
 import t from 'tap'
-import { Cluster, type ClusterNode, type NodeSpec } from '../../lib/testing/cluster.js'
+import { Cluster, type ClusterNode, type NodeSpec, Pod } from '../../lib/testing/cluster.js'
 import { type Answer, expectSuccess, type Json } from '../../lib/testing/cni.js'
-import { needs } from '../../lib/testing/netns.js'
+import { Netns, needs } from '../../lib/testing/netns.js'
 
 const skip = needs('root')
 const PLUGINS: readonly Json[] = [{ type: 'host-gw' }, { type: 'vxlan' }]
@@ -70,7 +70,11 @@ t.test('a node that has no pod CIDR yet is left out and named, and the others ar
   for (const plugin of PLUGINS) {
     const made = new Cluster(t)
     for (const n of [1, 2]) made.addNode(node(n))
-    const joined = [3, 4].map((n) => ({ name: `n${n}`, addresses: [`10.9.0.${n}`], podCIDRs: [] }))
+    const joined = [3, 4].map((n) => ({
+      name: `n${n}`,
+      addresses: [`10.9.0.${n}`],
+      ...[{ podCIDRs: null }, {}][n - 3],
+    }))
     made.tell([...made.table(), ...joined])
     const [first] = made.nodes as [ClusterNode]
     for (const member of made.nodes) {
@@ -144,9 +148,34 @@ t.test("the conflist's ranges must lie inside this node's pod CIDRs", { skip }, 
     t.match(status('10.244.1.0/24', 'fd10:1::/64'), { status: 0, stderr: six }, 'does not take the node away')
     t.match(sync('10.244.1.0/24'), { status: 0, stderr: '' })
     t.match(status('10.244.1.0/24'), { status: 0, stderr: '' })
+    const inline = { ...plugin, nodesFile: undefined, nodes: made.table() }
+    first.sync(inline, bridge('10.244.9.0/24'))
+    t.match(status('10.244.9.0/24'), { status: 0, stderr: wrong }, 'a table in the configuration may be another by now')
+    first.sync(plugin, bridge('10.244.1.0/24'))
     made.tell(made.table().map((entry) => ({ ...entry, podCIDRs: ['10.244.9.0/24'] })))
     t.match(status('10.244.9.0/24'), { status: 0, stderr: '' }, 'a table that changed since does not, either')
   }
+})
+
+t.test('with 1.0.0, whose results have no MTU, the CHECK of bridge takes one that was lowered', { skip }, async (t) => {
+  const made = new Cluster(t)
+  for (const n of [1, 2]) made.addNode(node(n))
+  made.tell()
+  const [first] = made.nodes as [ClusterNode]
+  const ipam = { type: 'host-local', dataDir: `${first.directory}/leases`, ranges: [[{ subnet: '10.244.9.0/24' }]] }
+  const bridge = { cniVersion: '1.0.0', type: 'bridge', bridge: 'cni9', mtu: 1500, ipam, nodesFile: undefined }
+  const vxlan = { cniVersion: '1.0.0', type: 'vxlan' }
+  const pod = new Pod(first, Netns.create(t, 'pod', { loopback: false }), 'p', 'eth0', undefined)
+  const { json: made1 } = expectSuccess('ADD', first.call('ADD', bridge, pod))
+  const { json } = expectSuccess('ADD', first.call('ADD', vxlan, pod, made1))
+  t.equal(pod.netns.ip('link', 'show', 'eth0')[0].mtu, 1450)
+  t.equal(first.call('CHECK', bridge, pod, json).json, undefined)
+  pod.netns.run('ip', 'link', 'set', 'eth0', 'mtu', '1501')
+  t.match(first.call('CHECK', bridge, pod, json).json, { code: 100, details: /MTU 1501, not 1500/ })
+  const line = /pods that are here: 10.244.9.2, in no pod CIDR of "n1"/
+  t.match(first.call('STATUS', { type: 'vxlan' }), { status: 0, stderr: line }, 'a pod that others have no route to')
+  expectSuccess('DEL', first.call('DEL', bridge, pod, json))
+  t.match(first.call('STATUS', { type: 'vxlan' }), { status: 0, stderr: '' })
 })
 
 t.test('a peer off the segment fails CHECK and sync, and no STATUS', { skip }, async (t) => {
