@@ -78,7 +78,17 @@ function parseNode(value: unknown, pointer: string): Node | Fault {
     return { pointer: `${pointer}/name`, why: `must be a text, got ${shown(name)}` }
   const addresses = parseList(entry['addresses'], `${pointer}/addresses`, 'an address', 1, parseNodeAddress)
   if ('why' in addresses) return addresses
-  const podCIDRs = parseList(entry['podCIDRs'], `${pointer}/podCIDRs`, 'a CIDR without host bits', 0, parsePodCIDR)
+  const misspelt = misspeltPodCIDRs(entry)
+  if (misspelt !== undefined)
+    return { pointer: `${pointer}/${misspelt}`, why: 'is no key of a node: is "podCIDRs" meant?' }
+  // A node that has joined and is not assigned any yet: who writes the table may leave the key out.
+  const podCIDRs = parseList(
+    entry['podCIDRs'] ?? [],
+    `${pointer}/podCIDRs`,
+    'a CIDR without host bits',
+    0,
+    parsePodCIDR,
+  )
   if ('why' in podCIDRs) return podCIDRs
   const vtepMAC = parseVtepMac(entry['vtepMAC'])
   if (vtepMAC === false) {
@@ -92,6 +102,13 @@ function parseNode(value: unknown, pointer: string): Node | Fault {
     }
   }
   return { name, addresses, podCIDRs, vtepMAC, mtu }
+}
+
+const KEYS = ['name', 'addresses', 'podCIDRs', 'vtepMAC', 'mtu']
+
+/** Without pod CIDRs a node is left out, which must not be the work of a slip: a key that we do not know, then. */
+function misspeltPodCIDRs(entry: Record<string, unknown>): string | undefined {
+  return isAbsent(entry['podCIDRs']) ? Object.keys(entry).find((key) => !KEYS.includes(key)) : undefined
 }
 
 function parseList<T>(

@@ -33,6 +33,7 @@ import {
 } from '../stamp.js'
 import { sweepUnclaimed } from '../sweep.js'
 import { type ConfiguredNetwork, type NodesConfig, readNetwork } from './config.js'
+import { podsOutside } from './living-pods.js'
 
 const CODES: { readonly [K in Kind]: ErrorCode } = {
   invalid: ErrorCode.InvalidConfig,
@@ -164,6 +165,8 @@ export function requireReady(netlink: Netlink, mode: Mode, name: string, config:
       const refused: Refusal[] = [...desired.refused, ...difference(desired, present, own).conflicts]
       const trouble = troubleOf(refused)
       if (trouble !== undefined) warn(trouble)
+      const outside = podsOutside(settings.stateDir, name, desired.self)
+      if (outside !== undefined) warn(outside)
     })
   } catch (error) {
     if (isCniError(error) && error.code !== ErrorCode.NotAvailable) {

@@ -68,8 +68,8 @@ export function judgeRanges(
 
 /**
  * For STATUS of the plugin that has the IPAM configuration: throws code 50 where no range can serve this node, and warns
- * of one that cannot. Known only where host-gw or vxlan applied a table from a file that is the same still: a stale
- * answer would take a node away that works.
+ * of one that cannot. Known only where host-gw or vxlan has applied a table. Of one in the configuration it is not known
+ * whether it is the same still, so that it only warns: a stale answer would take a node away that works.
  */
 export function requireRanges(host: Netlink, stateDir: string, network: string, ipam: unknown): void {
   const ranges = rangesOf(ipam)
@@ -77,10 +77,12 @@ export function requireRanges(host: Netlink, stateDir: string, network: string, 
   const here = hereIs(cookieOf(host))
   for (const mode of ['vxlan', 'host-gw'] as const) {
     const stamp = readStamp(stateDirectory({ stateDir, network, mode }), here)
-    if (stamp === undefined || stamp.file === '' || !isUnchanged({ file: stamp.file }, stamp.table)) continue
+    if (stamp === undefined) continue
+    const isInline = stamp.file === ''
+    if (!isInline && !isUnchanged({ file: stamp.file }, stamp.table)) continue
     const trouble = judgeRanges(ranges, stamp)
     if (trouble === undefined) return
-    if (!trouble.forAll) {
+    if (!trouble.forAll || isInline) {
       warn(trouble.reason)
       return
     }
