@@ -51,7 +51,11 @@ t.test('readEnvironment() refuses interface names Linux would refuse or rewrite'
   for (const name of ['.', '..', 'a/b', 'a:b', 'a b', 'a\tb', 'eth%d', '0123456789abcdef', 'ääääääää', 'a\u00a0b']) {
     t.throws(() => read({ CNI_IFNAME: name }), { code: 4, message: /CNI_IFNAME/ }, name)
   }
-  for (const name of ['0123456789abcde', '-x', '#', 'äääääää', 'eth0']) t.equal(read({ CNI_IFNAME: name }).ifName, name)
+  for (const name of ['all', 'default']) {
+    t.throws(() => read({ CNI_IFNAME: name }), { code: 4, message: new RegExp(`net.ipv4.conf.${name}`) }, name)
+  }
+  for (const name of ['All', 'all0', '0123456789abcde', '-x', '#', 'äääääää', 'eth0'])
+    t.equal(read({ CNI_IFNAME: name }).ifName, name)
 })
 
 t.test('readEnvironment() refuses bytes that are no UTF-8', async (t) => {

@@ -114,6 +114,9 @@ export function refuseIdentifier(value: string): string | undefined {
 export function refuseInterfaceName(value: string): string | undefined {
   if (utf8Length(value) > 15) return 'an interface name has at most 15 bytes'
   if (value === '.' || value === '..') return '"." and ".." are not allowed'
+  if (value === 'all' || value === 'default') {
+    return `the kernel makes no interface of that name: net.ipv4.conf.${value} is there already, and is not one`
+  }
   for (const character of value) {
     if (character === '/' || character === ':' || character.trim() === '' || character < ' ') {
       return `character ${JSON.stringify(character)} is not allowed`

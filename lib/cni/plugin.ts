@@ -157,13 +157,14 @@ function dispatch<C extends NetworkConfig>(
   requireVersion(env, version)
   const { command, containerId, ifName, netns, path } = env
   const lenient = command === 'DEL' || command === 'GC'
-  attempt(lenient, () => refuseList(plugin.name, raw))
+  // Where this plugin is another's, that one has said what is the same for both.
+  const say = delegated ? () => undefined : warn
+  attempt(lenient, () => refuseList(plugin.name, raw), say)
   const config = applySchema<C>(raw, plugin.schema, warn, lenient)
   const request: Request<C> = { command, network, cniVersion: version, config, path, stdin, raw }
   if (command === 'GC') {
     const valid = validAttachments(raw)
-    // Once: where this plugin is another's, that one has said it.
-    if (valid === undefined && !delegated) warn('GC without "cni.dev/valid-attachments": nothing is removed')
+    if (valid === undefined) say('GC without "cni.dev/valid-attachments": nothing is removed')
     plugin.gc?.({ ...request, valid })
     return undefined
   }
@@ -179,7 +180,7 @@ function dispatch<C extends NetworkConfig>(
     args: parseArgs(env.args, lenient || plugin.usesArgs !== true),
     rawArgs: env.args,
   }
-  const prevResult = attempt(lenient, () => readPrevResult(raw, version))
+  const prevResult = attempt(lenient, () => readPrevResult(raw, version), say)
   const previous = prevResult === undefined ? {} : { prevResult }
   if (command === 'DEL') {
     plugin.del({ ...attachment, ...previous })
@@ -230,12 +231,12 @@ function requireVersion({ command }: Environment, version: CniVersion): void {
 }
 
 /** On DEL what cannot be read is a warning. */
-function attempt<T>(lenient: boolean, read: () => T): T | undefined {
+function attempt<T>(lenient: boolean, read: () => T, say: (line: string) => void): T | undefined {
   try {
     return read()
   } catch (error) {
     if (!lenient) throw error
-    warn(messageOf(error))
+    say(messageOf(error))
     return undefined
   }
 }

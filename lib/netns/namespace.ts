@@ -118,7 +118,10 @@ function refused(path: string, why: string, details: string): CniError {
 
 function cause(magic: number, fd: number): string {
   const kind = stat(fd)?.kind
-  if (kind !== 'file') return `CNI_NETNS names a ${kind ?? 'thing'}, not a namespace`
+  if (kind !== 'file') {
+    const what = kind === 'directory' ? 'a directory' : 'a device, a pipe or a socket'
+    return `CNI_NETNS names ${what}, not a namespace`
+  }
   return magic === TMPFS_MAGIC
     ? "CNI_NETNS names a plain file on tmpfs: the runtime's mount of the namespace did not reach this mount namespace, or is gone (is /run/netns shared?)"
     : 'CNI_NETNS names a plain file: the namespace is not mounted on it, or is not any more'

@@ -27,15 +27,34 @@ function readMask(text: string, family: Family): IpAddress | undefined {
   return text.split('.').length === 4 ? readIpv4(text) : undefined
 }
 
-/** Up to four numbers; those that lack at the end are 0. */
+/** As iptables itself reads it, else as the C library does, which it asks then. */
 function readIpv4(text: string): IpAddress | undefined {
   const parts = text.split('.')
-  if (parts.length > 4) return undefined
+  return parts.length > 4 ? undefined : (readShort(parts) ?? readWhole(parts))
+}
+
+/** Those that lack at the end are 0. */
+function readShort(parts: readonly string[]): IpAddress | undefined {
   const bytes = new Uint8Array(4)
   for (const [at, part] of parts.entries()) {
     const byte = readNumber(part, 255)
     if (byte === undefined) return undefined
     bytes[at] = byte
+  }
+  return { family: 4, bytes }
+}
+
+/** As inet_aton(3): the last number stands for all bytes that are left, so that 3232235777 is 192.168.1.1. */
+function readWhole(parts: readonly string[]): IpAddress | undefined {
+  const bytes = new Uint8Array(4)
+  const last = parts.length - 1
+  for (const [at, part] of parts.entries()) {
+    let number = readNumber(part, at < last ? 255 : 256 ** (4 - last) - 1)
+    if (number === undefined) return undefined
+    for (let to = at < last ? at : 3; to >= at; to--) {
+      bytes[to] = number % 256
+      number = Math.floor(number / 256)
+    }
   }
   return { family: 4, bytes }
 }

@@ -29,7 +29,8 @@ export function warnOfListeners({ families }: Exposed): void {
   try {
     const lines = describe(ask(questions))
     for (const line of lines.slice(0, MOST_WARNINGS)) warn(line)
-    if (lines.length > MOST_WARNINGS) warn(`processes listen on ${lines.length - MOST_WARNINGS} more of the mapped host ports`)
+    if (lines.length > MOST_WARNINGS)
+      warn(`processes listen on ${lines.length - MOST_WARNINGS} more of the mapped host ports`)
   } catch (error) {
     warn(`cannot see which processes listen on host ports: ${messageOf(error)}`)
   }
