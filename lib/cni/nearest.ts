@@ -5,6 +5,8 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   let best: string | undefined
   let least = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of known) {
+    // As many letters at least are to be added or dropped.
+    if (Math.abs(candidate.length - name.length) >= least) continue
     const n = editDistance(name.toLowerCase(), candidate.toLowerCase())
     if (n < least) [best, least] = [candidate, n]
   }

@@ -2,7 +2,7 @@
 
 import type { Route } from '../cni/result.js'
 import { equalAddresses, type Family, parseAddress } from '../ip/address.js'
-import { equalPrefixes, formatPrefix, type Prefix } from '../ip/prefix.js'
+import { formatPrefix } from '../ip/prefix.js'
 import type { Link } from '../netlink/links/link.js'
 import type { Netlink } from '../netlink/netlink.js'
 import type { KnownRoute } from '../netlink/routes.js'
@@ -14,9 +14,9 @@ export function checkAddresses(container: Netlink, link: Link, addresses: readon
     differs(`prevResult has no address for ${link.name}`)
     return
   }
-  const present = container.addresses.list(link.index)
+  const present = new Map(container.addresses.list(link.index).map((known) => [formatPrefix(known.prefix), known]))
   for (const { prefix } of addresses) {
-    const found = present.find((known) => equalPrefixes(known.prefix, prefix))
+    const found = present.get(formatPrefix(prefix))
     if (found === undefined) differs(`${link.name} lacks ${formatPrefix(prefix)}`)
     else if (found.dadFailed) differs(`${formatPrefix(prefix)} is in use by another host as well (DAD failed)`)
   }
@@ -32,7 +32,7 @@ export function checkRoutes(
   tellsTables: boolean,
   differs: Differs,
 ): void {
-  const lists = new Map<string, KnownRoute[]>()
+  const lists = new Map<string, ReturnType<typeof byDestination>>()
   for (const route of routes) {
     const to = destinationOf(route.dst)
     if (to === undefined) {
@@ -42,15 +42,31 @@ export function checkRoutes(
     const { family } = to.address
     const table = tableOf(route.table)
     const at = `${family} ${table}`
-    const present = lists.get(at) ?? container.routes.list(tellsTables ? { family, table } : { family })
+    const present = lists.get(at) ?? byDestination(container.routes.list(tellsTables ? { family, table } : { family }))
     lists.set(at, present)
-    if (!present.some((known) => isSame(known, route, to, family))) differs(`${describe(route)} is missing`)
+    const there = present.get(keyOf(family, to)) ?? []
+    if (!there.some((known) => isSame(known, route))) differs(`${describe(route)} is missing`)
   }
 }
 
-function isSame(known: KnownRoute, { gw, priority }: Route, to: Prefix, family: Family): boolean {
-  const destination = known.to === 'default' ? to.length === 0 : equalPrefixes(known.to, to)
-  if (!destination || known.family !== family) return false
+/** So that thousands of routes are not each compared with each. */
+function byDestination(routes: readonly KnownRoute[]): Map<string, KnownRoute[]> {
+  const lists = new Map<string, KnownRoute[]>()
+  for (const route of routes) {
+    const key = keyOf(route.family, route.to)
+    const others = lists.get(key)
+    if (others === undefined) lists.set(key, [route])
+    else others.push(route)
+  }
+  return lists
+}
+
+function keyOf(family: Family, to: KnownRoute['to']): string {
+  return to === 'default' || to.length === 0 ? `default of IPv${family}` : formatPrefix(to)
+}
+
+/** For routes to one destination. */
+function isSame(known: KnownRoute, { gw, priority }: Route): boolean {
   if (priority !== undefined && priority !== 0 && known.priority !== priority) return false
   if (gw === undefined) return true
   // The kernel lists one destination with several next hops as one route with none.
