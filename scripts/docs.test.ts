@@ -52,3 +52,11 @@ t.test('every plugin is in the table of the README', async (t) => {
     }
   }
 })
+
+t.test('how-it-works lists every room, and shows dummy as it is', async (t) => {
+  const text = readFileSync('docs/how-it-works.md', 'utf8')
+  const rooms = readdirSync('lib').filter((name) => readdirSync(`lib/${name}`).some((file) => file !== 'target'))
+  for (const room of rooms) t.ok(text.includes(`    lib/${room}/ `), room)
+  const [, shown = 'nothing'] = /## Write a plugin[\s\S]*?```ts\n([\s\S]*?)```/.exec(text) ?? []
+  t.ok(readFileSync('plugins/dummy/main.ts', 'utf8').endsWith(shown), shown)
+})
