@@ -83,6 +83,8 @@ export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOpti
       }
     }
     const { doomed, waiting, held } = judge(nft, exposed, options)
+    const marks = marksOf(nft, held)
+    if (insteadOf !== undefined && marks.length === 0 && !someOf(doomed, insteadOf)) return true
     mapped = without(exposed, waiting)
     const entries = entriesNow()
     const inPlace = [...entries.filter(({ set }) => set !== GUARDED), ...otherModes(exposed)]
@@ -90,7 +92,6 @@ export function exposePorts(nft: Nftables, exposed: Exposed, options: ExposeOpti
       if (entry.set.startsWith('claimed') && isNeeded(nft, entry, doomed)) continue
       doomed.set(entryKey(entry), entry)
     }
-    const marks = marksOf(nft, held)
     for (const entry of marks) doomed.set(entryKey(entry), entry)
     const needed = neededOf(conditions, [mapped])
     const missing = [...needed].filter(([chain]) => nft.chain({ ...HOST_PORTS.name, chain }) === undefined)
@@ -172,6 +173,10 @@ function judge(nft: Nftables, exposed: Exposed, { linkExists, insteadOf }: Expos
     }
   }
   return { doomed, waiting, held }
+}
+
+function someOf(entries: ReadonlyMap<string, Entry>, key: string): boolean {
+  return [...entries.values()].some(({ element }) => parseTag(element.comment ?? '').key === key)
 }
 
 /** The places of those that have ports, as they are to become: with the note that there is an heir. */

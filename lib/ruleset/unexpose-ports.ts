@@ -22,7 +22,10 @@ import { settle } from './settle.js'
 export interface UnexposeOptions {
   /** Called when the whole table is about to be removed; what it returns, after that was tried. */
   readonly beforeTableGoes: () => () => void
-  /** Called when other attachments of the container wait for the ports: it gives them to one of those. */
+  /**
+   * Called when other attachments of the container wait for the ports: it gives them to one of those. Called again until
+   * it changes nothing.
+   */
   readonly handOver: (from: Tag) => void
 }
 
@@ -34,18 +37,17 @@ export function unexposePorts(
   { beforeTableGoes, handOver }: UnexposeOptions,
 ): void {
   let isIntact = true
-  let isHandedOver = false
   settle('end port mappings', () => {
     const generation = nft.generation()
     const intact = isIntact && exposed !== undefined ? intactEntries(nft, key, exposed) : undefined
     isIntact = false // should the kernel miss one of them after all
     const doomed = intact ?? entriesOf(nft, key, exposed)
     if (doomed.length === 0 && exposed === undefined) return true
-    const inherited = isHandedOver ? undefined : inheritedFrom(doomed)
+    const inherited = inheritedFrom(doomed)
     if (inherited !== undefined) {
-      isHandedOver = true
       handOver(inherited)
-      return false
+      // An attachment that came meanwhile found the ports held, and waits for them too.
+      if (nft.generation() !== generation) return false
     }
     const requests = removing(nft, doomed)
     if (requests.length === 0) return true
