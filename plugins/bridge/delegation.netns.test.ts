@@ -5,10 +5,11 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type Answer, Attachment, BIN, environment, type Json } from '../../lib/testing/cni.js'
+import { type Answer, Attachment, BIN, call, environment, type Json } from '../../lib/testing/cni.js'
 import { type Flat, flatten, parseKernelState, stateFunction, type Translate } from '../../lib/testing/kernel-state.js'
 import { LONG } from '../../lib/testing/long.js'
 import { Netns, needs } from '../../lib/testing/netns.js'
+import { network } from '../../lib/testing/pod-network.js'
 import { quoted, shell } from '../../lib/testing/shell.js'
 
 const skip = needs('root')
@@ -154,3 +155,19 @@ t.test(
     t.same(executions(t, join(BIN, 'bridge'), anotherBuild(temporary(t))), [2, 2], 'another build')
   },
 )
+
+t.test('what a plugin and its IPAM plugin both read is said once', { skip }, async (t) => {
+  const host = Netns.create(t, 'host')
+  const config = { ...network(t), cniVersion: '1.0.0', prevResult: { cniVersion: '0.2.0' } }
+  const { status, stderr } = call({ command: 'DEL', host, netns: '/nowhere', config })
+  t.equal(status, 0)
+  t.equal(stderr.split('does not fit').length, 2, stderr)
+})
+
+t.test('a CNI_NETNS that is no file is called what it is', { skip }, async (t) => {
+  const host = Netns.create(t, 'host')
+  const fifo = join(temporary(t), 'fifo')
+  spawnSync('mkfifo', [fifo])
+  const { json } = call({ command: 'ADD', host, netns: fifo, config: network(t) })
+  t.match(json, { code: 4, details: /CNI_NETNS names a device, a pipe or a socket, not a namespace/ })
+})
