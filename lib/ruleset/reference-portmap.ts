@@ -35,18 +35,26 @@ interface Held extends Asked {
   readonly command: string
 }
 
-/** Throws code 104 where the reference has mapped a port for another container: both rules would stand, and one win. */
-export function refuseReferenceHolders(nft: Nftables, { owner, families }: Exposed): void {
+/**
+ * Throws code 104 where the reference has mapped a port for another container: both rules would stand, and one win. True where
+ * it has mapped one for this container.
+ */
+export function refuseReferenceHolders(nft: Nftables, { owner, families }: Exposed): boolean {
   const mapped = families.filter(({ mappings }) => mappings.length > 0)
   const chains = nft.chainsAmong(
     mapped.flatMap(({ address }) => [nftChain(address.family), iptablesChain(address.family)]),
   )
-  if (chains.length === 0) return
+  if (chains.length === 0) return false
+  let hasOwn = false
   for (const { address, mappings } of mapped) {
     const wanted = new Set(mappings.map(({ hostPort }) => hostPort))
     for (const held of [...heldInNft(nft, address.family), ...heldInIptables(nft, address.family, wanted)]) {
       const mapping = mappings.find((one) => collides(one, held))
-      if (mapping === undefined || isOf(held, owner.containerId)) continue
+      if (mapping === undefined) continue
+      if (isOf(held, owner.containerId)) {
+        hasOwn = true
+        continue
+      }
       throw new CniError(
         ErrorCode.HostPortTaken,
         `host port ${mapping.hostPort}/${mapping.protocol} is already mapped by the reference's portmap for ${held.holder}`,
@@ -54,6 +62,7 @@ export function refuseReferenceHolders(nft: Nftables, { owner, families }: Expos
       )
     }
   }
+  return hasOwn
 }
 
 function collides({ protocol, hostPort, hostAddress }: PortMapping, held: Asked): boolean {

@@ -1,6 +1,6 @@
 /** Maps the ports, in one transaction for all of them, and opens the ways to them. */
 
-import type { Attachment } from '../../lib/attachment/chained.js'
+import type { Attachment, Progress } from '../../lib/attachment/chained.js'
 import { recall } from '../../lib/attachment/recall.js'
 import { exposePorts } from '../../lib/ruleset/host-ports.js'
 import { guardedLink } from '../../lib/ruleset/host-ports-table.js'
@@ -11,14 +11,19 @@ import { forgetConnections } from './connections.js'
 import { allowHairpin } from './hairpin.js'
 import { warnOfListeners } from './listeners.js'
 import { needsGuard, openLocalnet } from './localnet.js'
-import { restoreAll } from './record.js'
+import { type Recorded, recordOf, restoreAll } from './record.js'
 import type { Tools } from './tools.js'
 import type { Wanted } from './wanted.js'
 import { ending } from './withdraw.js'
 
-export function apply(tools: Tools, { stateDir }: Attachment, { exposed, conditions, link }: Wanted): undefined {
+export function apply(
+  tools: Tools,
+  { stateDir }: Attachment,
+  { exposed, conditions, link }: Wanted,
+  progress: Progress<Recorded>,
+): undefined {
   const { nft, host } = tools
-  refuseReferenceHolders(nft, exposed)
+  const hasReference = refuseReferenceHolders(nft, exposed)
   const towards = guardedLink(exposed)
   const guard = towards !== undefined && needsGuard(host, nft, towards) ? towards : undefined
   const recorded = recall(() => restoreAll(stateDir).map((one) => ({ ...one, owner: one.exposed.owner })))
@@ -41,4 +46,5 @@ export function apply(tools: Tools, { stateDir }: Attachment, { exposed, conditi
   allowHairpin(host, link, exposed.mode === 'plain' ? [] : exposed.families.map(({ address }) => address.family))
   forgetConnections(nft, host, mapped, 'ADD')
   warnOfListeners(mapped)
+  if (hasReference) progress.update({ ...recordOf(exposed, conditions), reference: true })
 }

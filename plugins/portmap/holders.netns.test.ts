@@ -62,6 +62,10 @@ for (const backend of ['iptables', 'nftables']) {
       const free = [udp(8080), tcp(8081), udp(53, '192.0.2.2'), tcp(53)]
       expectSuccess('ADD', run('ADD', 'c1', free))
       expectSuccess('DEL', run('DEL', 'c1', free))
+      expectSuccess('our ADD of the holder', run('ADD', 'holder', held))
+      expectSuccess('our DEL of the holder', run('DEL', 'holder', held))
+      t.notMatch(host.run('nft', 'list', 'ruleset'), /holder/, 'takes what the reference had for it along')
+      if (backend === 'iptables') expectSuccess('ADD of the reference', run('ADD', 'holder', held, theirs))
       expectSuccess("ADD of the holder's other attachment", run('ADD', 'holder', held, { name: 'other' }))
       expectSuccess('DEL', run('DEL', 'holder', held, { name: 'other' }))
       if (backend === 'iptables') {

@@ -13,7 +13,7 @@ import { PLUGIN, type Recorded, recordOf, SHAPE } from './record.js'
 import { status } from './status.js'
 import { type Tools, using, usingIfAny } from './tools.js'
 import { type Wanted, wantedPorts } from './wanted.js'
-import { withdraw, withdrawKey, withdrawUnrecorded } from './withdraw.js'
+import { undo, withdraw, withdrawKey, withdrawUnrecorded } from './withdraw.js'
 
 export const { main } = defineChained<PortmapConfig, Settings, Wanted, Recorded, Tools>({
   name: PLUGIN,
@@ -26,6 +26,7 @@ export const { main } = defineChained<PortmapConfig, Settings, Wanted, Recorded,
   shape: SHAPE,
   apply,
   withdraw,
+  undo,
   withdrawKey,
   withdrawUnrecorded: (request, { key }) => withdrawUnrecorded(request, key),
   stale: ({ nft }, network, keep) => stalePorts(nft, network, keep),

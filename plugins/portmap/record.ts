@@ -25,6 +25,8 @@ export interface Recorded {
   readonly pod?: string
   /** The host's end of the container's link. */
   readonly link?: string
+  /** The reference had mapped ports for this container before: they go with its DEL. */
+  readonly reference?: boolean
   readonly families: readonly RecordedFamily[]
 }
 
@@ -32,6 +34,7 @@ export const SHAPE: Shape = {
   mode: 'string',
   'pod?': 'string',
   'link?': 'string',
+  'reference?': 'boolean',
   families: [
     {
       address: 'string',

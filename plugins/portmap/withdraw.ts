@@ -20,6 +20,12 @@ import { type Recorded, restoreIfLegible, restoreSiblings } from './record.js'
 import { type Tools, usingIfAny } from './tools.js'
 
 export function withdraw(tools: Tools, at: Attachment, recorded: Recorded): void {
+  undo(tools, at, recorded)
+  if (recorded.reference === true) removeReferencePorts(tools.nft, at)
+}
+
+/** What we made; the reference's stays for the container, which lives on. */
+export function undo(tools: Tools, at: Attachment, recorded: Recorded): void {
   const restored = restoreIfLegible(at, recorded)
   if (restored === undefined) withdrawKey(tools, at.key, at.stateDir)
   else withdrawPorts(tools, restored.exposed, at.stateDir)
