@@ -66,8 +66,8 @@ export function isInterrupted(error: unknown): boolean {
 
 /** The words of any thrown value. */
 export function messageOf(error: unknown): string {
-  // The engine throws null where there is no memory left for an error.
-  if (error === null) return 'out of memory'
+  // The engine throws null where there is no memory left for an error, and these words where there is none for its own.
+  if (error === null || (error as Error | undefined)?.message === 'Invalid error message') return 'out of memory'
   return error instanceof Error || typeof (error as Error | undefined)?.message === 'string'
     ? (error as Error).message
     : String(error)
@@ -107,6 +107,8 @@ function hintOf(error: unknown): string {
     EOPNOTSUPP: 'the running kernel lacks this feature, or its module is not loaded',
     EXFULL: 'the bridge is at the kernel limit of 1023 ports',
   }
-  const cause = typeof code === 'string' ? (causes[code] ?? '') : ''
+  // Of reading it means that a file is larger than flatnet takes.
+  const isRead = (error as { call?: unknown }).call === 'read'
+  const cause = typeof code === 'string' && !(code === 'EFBIG' && isRead) ? (causes[code] ?? '') : ''
   return said !== '' && cause !== '' ? `${said}; ${cause}` : said + cause
 }

@@ -125,6 +125,33 @@ t.test('an input for which there is no memory is refused in words', async (t) =>
   t.match(JSON.parse(stdout), { code: 6, msg: /out of memory$/ })
 })
 
+t.test('little memory is called by its name', async (t) => {
+  for (const size of [2600, 2700, 2800, 2900, 3000]) {
+    const { status, stdout } = spawnSync('sh', ['-c', `ulimit -d ${size}; exec ${join(BIN, 'bridge')}`], {
+      env: { ...env, CNI_COMMAND: 'STATUS', CNI_PATH: BIN },
+      input,
+      encoding: 'utf8',
+    })
+    if (status !== 0) t.match(stdout, /out of memory/, `ulimit -d ${size}: ${stdout}`)
+  }
+})
+
+t.test('flatnet verify says what is wrong with a path that is no executable', async (t) => {
+  const dir = t.testdir({})
+  const [fifo, loop] = [join(dir, 'fifo'), join(dir, 'loop')]
+  spawnSync('mkfifo', [fifo])
+  symlinkSync(loop, loop)
+  const paths = [join(dir, 'nowhere'), fifo, dir, loop, '/dev/zero']
+  const { status, stderr } = spawnSync(join(BIN, 'flatnet'), ['verify', ...paths], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  t.equal(status, 1)
+  t.match(stderr, new RegExp(`^${paths[0]}: there is no such file$`, 'm'))
+  t.match(stderr, new RegExp(`^${loop}: it is a symbolic link that leads back to itself$`, 'm'))
+  for (const path of [fifo, dir, '/dev/zero']) t.match(stderr, new RegExp(`^${path}: it is not a regular file$`, 'm'))
+})
+
 t.test('SIGTERM while it waits gives one CNI error and exit status 1', async (t) => {
   const attachment = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c', CNI_NETNS: '/x', CNI_IFNAME: 'eth0', CNI_PATH: BIN }
   const child = spawn(join(BIN, 'bridge'), { env: attachment, stdio: ['pipe', 'pipe', 'ignore'] })

@@ -7,6 +7,14 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   return door().decode(bytes)
 }
 
+/**
+ * Bytes that are no UTF-8 as a text that no UTF-8 is equal to: the upper ones become lone surrogates, U+DC00 + byte, as in
+ * PEP 383. `encodeUtf8` gives the bytes back.
+ */
+export function escapeBytes(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)).join('')
+}
+
 export function encodeUtf8(text: string): Uint8Array {
   return door().encode(text)
 }

@@ -98,11 +98,37 @@ fn section(footer: &[u8], at: usize) -> Section {
 }
 
 impl Archive {
-    pub fn open(path: &CStr) -> Result<Archive, &'static str> {
-        let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    /// The archive that this process was started from.
+    pub fn open_own() -> Result<Archive, &'static str> {
+        let fd = unsafe { libc::open(c"/proc/self/exe".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
         if fd < 0 {
             return Err("the executable cannot open itself (is /proc mounted?)");
         }
+        Archive::read_footer(fd)
+    }
+
+    /// The archive in a file that a person names: it may be anything. A FIFO is not waited for.
+    pub fn open(path: &CStr) -> Result<Archive, &'static str> {
+        let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK) };
+        if fd < 0 {
+            return Err(match unsafe { *libc::__errno_location() } {
+                libc::ENOENT | libc::ENOTDIR => "there is no such file",
+                libc::EACCES | libc::EPERM => "it cannot be opened: permission denied",
+                libc::ELOOP => "it is a symbolic link that leads back to itself",
+                libc::ENXIO | libc::ENODEV => "it is not a regular file",
+                libc::EMFILE | libc::ENFILE => "it cannot be opened: too many open files",
+                _ => "it cannot be opened",
+            });
+        }
+        let mut found: libc::stat = unsafe { core::mem::zeroed() };
+        if unsafe { libc::fstat(fd, &mut found) } != 0 || found.st_mode & libc::S_IFMT != libc::S_IFREG {
+            unsafe { libc::close(fd) };
+            return Err("it is not a regular file");
+        }
+        Archive::read_footer(fd)
+    }
+
+    fn read_footer(fd: i32) -> Result<Archive, &'static str> {
         let end = unsafe { libc::lseek(fd, 0, libc::SEEK_END) };
         if end < FOOTER as i64 {
             return Err("the executable is truncated");

@@ -282,6 +282,27 @@ unsafe extern "C" fn decode(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: 
     }
 }
 
+/// A byte that is no UTF-8 stands in a text as the lone surrogate U+DC00 + byte (PEP 383); this gives the byte back.
+/// The engine encodes such a surrogate in three bytes, which are no UTF-8 either.
+fn unescape(encoded: &mut [u8]) -> usize {
+    let (mut from, mut to) = (0, 0);
+    while from < encoded.len() {
+        match encoded[from..] {
+            [0xed, high @ (0xb2 | 0xb3), low @ 0x80..=0xbf, ..] => {
+                encoded[to] = (high & 3) << 6 | low & 0x3f;
+                from += 3;
+            }
+            [byte, ..] => {
+                encoded[to] = byte;
+                from += 1;
+            }
+            [] => break,
+        }
+        to += 1;
+    }
+    to
+}
+
 /// `encode(text): Uint8Array`
 unsafe extern "C" fn encode(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: *mut JSValue, _: c_int) -> JSValue {
     unsafe {
@@ -290,7 +311,14 @@ unsafe extern "C" fn encode(ctx: *mut JSContext, _: JSValue, argc: c_int, argv: 
         if at.is_null() {
             return qjs::JS_EXCEPTION;
         }
-        let bytes = qjs::JS_NewUint8ArrayCopy(ctx, at.cast(), length as _);
+        let text = core::slice::from_raw_parts(at.cast::<u8>(), length);
+        let bytes = if text.contains(&0xed) {
+            let mut owned = text.to_vec();
+            let length = unescape(&mut owned);
+            qjs::JS_NewUint8ArrayCopy(ctx, owned.as_ptr(), length as _)
+        } else {
+            qjs::JS_NewUint8ArrayCopy(ctx, text.as_ptr(), length as _)
+        };
         qjs::JS_FreeCString(ctx, at);
         bytes
     }

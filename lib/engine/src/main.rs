@@ -36,7 +36,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
     let argument = |at: c_int| unsafe {
         if at < argc { CStr::from_ptr(*argv.add(at as usize)).to_str().unwrap_or("") } else { "" }
     };
-    let archive = match Archive::open(c"/proc/self/exe") {
+    let archive = match Archive::open_own() {
         Ok(archive) => Box::leak(Box::new(archive)),
         Err(why) => last_words::fail("cannot load the plugin", why),
     };
@@ -67,15 +67,18 @@ fn resolve<'a>(archive: &'a Archive, called: &str) -> &'a str {
     })
 }
 
+const OWN: &str = "/proc/self/exe";
+
 /// `flatnet verify [FILE…]`: this executable, or others, against the digest in them. It runs before anything of the
 /// archive does, because what is damaged must not judge itself. The exit status: 0 all are whole, 1 one is not.
 fn verify<'a>(paths: impl Iterator<Item = &'a str>) -> ! {
     let mut status = 0;
     let mut say = |path: &str| {
-        let result = CString::new(path)
-            .map_err(|_| "no path has a NUL")
-            .and_then(|path| Archive::open(&path))
-            .and_then(|archive| archive.verify());
+        let opened = match path {
+            OWN => Archive::open_own(),
+            _ => CString::new(path).map_err(|_| "no path has a NUL").and_then(|path| Archive::open(&path)),
+        };
+        let result = opened.and_then(|archive| archive.verify());
         let (descriptor, words) = match result {
             Ok(()) => (1, "as it was built"),
             Err(why) => (2, why),
@@ -86,7 +89,7 @@ fn verify<'a>(paths: impl Iterator<Item = &'a str>) -> ! {
     };
     let mut paths = paths.peekable();
     if paths.peek().is_none() {
-        say("/proc/self/exe");
+        say(OWN);
     }
     paths.for_each(say);
     unsafe { libc::_exit(status) }
@@ -151,19 +154,25 @@ fn evaluate(archive: &Archive, layout: image::Plan) -> image::Restored {
     }
 }
 
+/// As QuickJS says it (JS_ThrowOutOfMemory).
+const OUT_OF_MEMORY: &str = "out of memory";
+
+/// As QuickJS says where it has memory for an error and none for its words (JS_MakeError2).
+const WORDLESS: &str = "Invalid error message";
+
 unsafe fn fail_with_exception(ctx: *mut qjs::JSContext) -> ! {
     unsafe {
         let error = qjs::JS_GetException(ctx);
-        // What the engine throws where there is no memory for an error.
-        if qjs::JS_IsNull(error) {
+        // The engine throws null where it has no memory for an error, and then it may have none for words either.
+        let words = if qjs::JS_IsNull(error) { core::ptr::null() } else { qjs::JS_ToCString(ctx, error) };
+        let details = if words.is_null() { OUT_OF_MEMORY } else { CStr::from_ptr(words).to_str().unwrap_or("") };
+        if details.ends_with(OUT_OF_MEMORY) || details.ends_with(WORDLESS) {
             last_words::fail(
-                "out of memory",
+                OUT_OF_MEMORY,
                 "the plugin needs more than ulimit -v and ulimit -d allow, or more than 256 MiB",
             );
         }
-        let words = qjs::JS_ToCString(ctx, error);
-        let details = if words.is_null() { "" } else { CStr::from_ptr(words).to_str().unwrap_or("") };
-        last_words::fail("the plugin failed in a way nobody foresaw", details)
+        last_words::fail("the plugin failed with an unexpected error", details)
     }
 }
 
