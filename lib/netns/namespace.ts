@@ -73,12 +73,13 @@ function openOther(path: string, own: number): number {
   try {
     fd = open(path)
   } catch (error) {
-    if (!namesNoNamespace(error)) throw toCniError(error, `failed to open netns ${JSON.stringify(path)}`)
-    const missing = isErrno(error, 'ENOENT', 'ENOTDIR')
+    if (!namesNoNamespace(path, error)) throw toCniError(error, `failed to open netns ${JSON.stringify(path)}`)
     throw refused(
       path,
       messageOf(error),
-      missing ? 'CNI_NETNS names nothing: the container is gone, or its namespace was never mounted here' : '',
+      stat(path) === undefined
+        ? 'CNI_NETNS names nothing: the container is gone, or its namespace was never mounted here'
+        : '',
     )
   }
   try {
@@ -100,11 +101,15 @@ function openOther(path: string, own: number): number {
 }
 
 /**
- * Whether a path that cannot be opened is none of a namespace's: it is not there, is no path, or is of a socket or a device.
- * Other errnos say nothing of it: no descriptor or memory is left, a signal came, the disk is broken, one may not look.
+ * Whether a path that cannot be opened is certainly not a namespace's. Nothing is there (ENOENT, ENOTDIR); or no namespace
+ * was ever opened by it: its links lead back to themselves, its name is too long, a socket or a device is there. That is
+ * believed only where a second look says the same, because the lease of a container that lives must not become free.
+ * Other errnos say nothing of the path: no descriptor or memory is left, a signal came, the disk is broken, one may not look.
  */
-function namesNoNamespace(error: unknown): boolean {
-  return isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'ENXIO', 'ENODEV')
+function namesNoNamespace(path: string, error: unknown): boolean {
+  if (isErrno(error, 'ENOENT', 'ENOTDIR')) return true
+  if (isErrno(error, 'ELOOP', 'ENAMETOOLONG')) return stat(path) === undefined
+  return isErrno(error, 'ENXIO', 'ENODEV') && stat(path)?.kind === 'other'
 }
 
 /** Whether an error is one of `refused`. */
@@ -169,18 +174,17 @@ export function inContainer<T>(file: ContainerFile, inside: () => T): T {
 
 /**
  * As `inContainer`, for DEL: undefined where the runtime gave no path, or what is there is gone or not the
- * container's any more. What is there instead is said on stderr.
+ * container's any more. What is there instead is said on stderr. Throws where that cannot be known.
  */
 export function inContainerIfPresent<T>(path: string, inside: () => T): T | undefined {
   if (path === '') return undefined
   let file: ContainerFile
   try {
-    if (stat(path) === undefined) return undefined
     file = openContainer(path)
     enter(file)
   } catch (error) {
-    if (!saysThereIsNone(error) && !namesNoNamespace(error)) throw error
-    warn(`${messageOf(error)}; taken as a namespace that is gone`)
+    if (!saysThereIsNone(error)) throw error
+    if (stat(path) !== undefined) warn(`${messageOf(error)}; the namespace counts as gone`)
     return undefined
   }
   try {
