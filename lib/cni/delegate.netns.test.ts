@@ -31,6 +31,7 @@ function status(path: string, config: object = {}, env: Record<string, string> =
     env: { CNI_COMMAND: 'STATUS', CNI_PATH: path, PATH: process.env['PATH'] ?? '', ...env },
     encoding: 'utf8',
     timeout: 60_000,
+    maxBuffer: 64 << 20,
   })
   return { status, stderr, input, json: stdout === '' ? undefined : JSON.parse(stdout) }
 }
@@ -95,6 +96,23 @@ t.test('a delegate', { skip: needs('root') }, async (t) => {
     writeFileSync(join(dir, 'fake'), '#!/bin/sh\nhead -c 300000 /dev/zero; exit 0\n')
     chmodSync(join(dir, 'fake'), 0o755)
     t.equal(status(dir, { padding: 'x'.repeat(400_000) }).status, 0)
+  })
+
+  t.test('that floods stderr is passed on up to a limit, and drained', async (t) => {
+    const dir = t.testdir({})
+    fake(dir, 'echo first >&2; head -c 20000000 /dev/zero | tr "\\0" x >&2; echo; exit 0')
+    const flood = status(dir)
+    t.equal(flood.status, 0)
+    t.match(flood.stderr, /^first\n/)
+    t.match(flood.stderr, /fake printed more than 1 MiB on stderr: the rest is left out/)
+    t.ok(flood.stderr.length < (1 << 20) + 1000, `${flood.stderr.length} bytes`)
+    fake(dir, `exec >&-; head -c 300000 /dev/zero >&2; exit 3`)
+    t.match(status(dir).json, { code: 107, msg: /status 3/ }, 'after its stdout has ended, too')
+    fake(dir, `sleep 300 >/dev/null & echo $! > ${dir}/left; exit 0`)
+    const began = Date.now()
+    t.equal(status(dir).status, 0)
+    process.kill(Number(readFileSync(join(dir, 'left'), 'utf8')))
+    t.ok(Date.now() - began < 30_000, 'who keeps its stderr open is not waited for')
   })
 
   t.test('that is being written is waited for', async (t) => {

@@ -4,6 +4,7 @@ import { monotonic, sleep } from './clock.js'
 import { door } from './door.js'
 import { checked, SysError } from './errno.js'
 import { close, read } from './file.js'
+import { warn } from './log.js'
 import { wait } from './socket.js'
 
 /** A variable's text; bytes where it is not UTF-8; undefined where it is not set. */
@@ -66,66 +67,97 @@ export interface Finished {
 /** Bytes of stdout that a process we run may print. */
 export const OUTPUT_LIMIT = 16 << 20
 
+/** Bytes of its stderr that are passed on; runtimes keep what they get in memory. */
+const STDERR_LIMIT = 1 << 20
+
 /**
- * Runs an executable with `setting` (NAME=value) replaced in our environment, feeds it `stdin`, and
- * collects stdout; its stderr is ours. Throws ETIMEDOUT past the deadline and EFBIG past `OUTPUT_LIMIT`.
+ * Runs an executable with `setting` (NAME=value) replaced in our environment, feeds it `stdin`, collects stdout, and passes
+ * stderr on up to 1 MiB. Throws ETIMEDOUT past the deadline and EFBIG past `OUTPUT_LIMIT`.
  * Whatever it throws, and a signal that stops us is thrown too, the process and what it started have been
  * killed before: what undoes it may run.
  */
 export function run(path: string, setting: string, stdin: Uint8Array, milliseconds: number): Finished {
   const [inRead, inWrite] = pipe()
   const [outRead, outWrite] = pipe()
-  const pid = spawnWritten(path, setting, inRead, outWrite)
+  const [errorRead, errorWrite] = pipe()
+  const pid = spawnWritten(path, setting, [inRead, outWrite, errorWrite])
   try {
     close(inRead)
     close(outWrite)
+    close(errorWrite)
     checked(pid, 'exec', path)
-    const stdout = exchange(path, inWrite, outRead, stdin, monotonic() + milliseconds)
-    return { status: reap(pid), stdout }
+    return exchange({ path, pid, stdin, inWrite, outRead, errorRead }, monotonic() + milliseconds)
   } catch (error) {
     if (pid > 0) killGroup(pid)
     throw error
   } finally {
     close(outRead)
+    close(errorRead)
   }
 }
 
 /** An executable that is just being installed in place is "text busy" for a moment. */
-function spawnWritten(path: string, setting: string, stdin: number, stdout: number): number {
+function spawnWritten(
+  path: string,
+  setting: string,
+  [stdin, stdout, stderr]: readonly [number, number, number],
+): number {
   const ETXTBSY = 26
   for (let tries = 100; ; tries--) {
-    const pid = door().spawn(path, setting, stdin, stdout, 2)
+    const pid = door().spawn(path, setting, stdin, stdout, stderr)
     if (pid !== -ETXTBSY || tries === 0) return pid
     sleep(20)
   }
 }
 
-/** Feeds and drains at once, so that neither side blocks on a full pipe. Closes `inWrite`. */
-function exchange(path: string, inWrite: number, outRead: number, stdin: Uint8Array, deadline: number): Uint8Array {
+interface Running {
+  readonly path: string
+  readonly pid: number
+  readonly stdin: Uint8Array
+  readonly inWrite: number
+  readonly outRead: number
+  readonly errorRead: number
+}
+
+/**
+ * Feeds and drains at once, so that neither side blocks on a full pipe, until stdout has ended and the process too: what it
+ * left running may keep stderr open. Closes `inWrite`.
+ */
+function exchange(running: Running, deadline: number): Finished {
+  const { path, pid, stdin, inWrite, outRead, errorRead } = running
   const chunks: Uint8Array[] = []
+  const passOn = stderrOf(path)
+  const open = new Set([inWrite, outRead, errorRead])
   let received = 0
   let sent = 0
-  let open = true
+  /** Milliseconds between looks at a process that has closed its stdout: most end at once. */
+  let pause = 0.05
   const finishInput = () => {
-    if (open) close(inWrite)
-    open = false
+    if (open.delete(inWrite)) close(inWrite)
   }
-  door().sys.fcntl(inWrite, 4, 0o4000) // F_SETFL O_NONBLOCK: a reader that stalls must not stall us
+  for (const fd of [inWrite, errorRead]) unblock(fd) // a reader that stalls must not stall us
   try {
     for (;;) {
       const left = deadline - monotonic()
       if (left <= 0) throw new SysError('wait for', path, 110)
       if (sent === stdin.length) finishInput()
-      const interests = [{ fd: outRead, events: 1 }]
-      if (open) interests.push({ fd: inWrite, events: 4 })
-      for (const { fd } of wait(interests, Math.min(left, 1000))) {
+      const status = open.has(outRead) ? undefined : reap(pid)
+      if (status !== undefined) {
+        while (open.has(errorRead) && passOn(errorRead) > 0);
+        return { status, stdout: concatenate(chunks) }
+      }
+      if (!open.has(outRead)) pause = Math.min(pause * 2, 10)
+      const interests = [...open].map((fd) => ({ fd, events: fd === inWrite ? 4 : 1 }))
+      for (const { fd } of wait(interests, Math.min(left, open.has(outRead) ? 1000 : pause))) {
         if (fd === outRead) {
           const chunk = new Uint8Array(16384)
           const n = read(outRead, chunk)
-          if (n === 0) return concatenate(chunks)
+          if (n === 0) open.delete(outRead)
           received += n
           if (received > OUTPUT_LIMIT) throw new SysError('read from', path, 27)
           chunks.push(chunk.subarray(0, n))
+        } else if (fd === errorRead) {
+          if (passOn(errorRead) === 0) open.delete(errorRead)
         } else {
           const n = door().sys.write(inWrite, stdin.subarray(sent), stdin.length - sent)
           if (n === -32) finishInput()
@@ -138,11 +170,35 @@ function exchange(path: string, inWrite: number, outRead: number, stdin: Uint8Ar
   }
 }
 
+/** Passes on what there is of a process's stderr, up to the limit. The function returned says as read(2) how much there was. */
+function stderrOf(path: string): (fd: number) => number {
+  let passed = 0
+  return (fd) => {
+    const chunk = new Uint8Array(16384)
+    const n = door().sys.read(fd, chunk, chunk.length)
+    if (n <= 0) return n
+    const part = chunk.subarray(0, Math.min(n, STDERR_LIMIT - passed))
+    door().sys.write(2, part, part.length)
+    if (passed < STDERR_LIMIT && passed + n > STDERR_LIMIT) {
+      warn(`${path} printed more than ${STDERR_LIMIT >> 20} MiB on stderr: the rest is left out`)
+    }
+    passed += part.length
+    return n
+  }
+}
+
+/** Sets O_NONBLOCK. */
+function unblock(fd: number): void {
+  const F_SETFL = 4
+  const O_NONBLOCK = 0o4000
+  door().sys.fcntl(fd, F_SETFL, O_NONBLOCK)
+}
+
 /** Ends a process that `spawn` made, and those it started, which could go on with its work. */
 function killGroup(pid: number): void {
   const SIGKILL = 9
   door().sys.kill(-pid, SIGKILL)
-  reap(pid)
+  while (door().sys.wait4(pid, new Uint8Array(4), 0, null) === -4);
 }
 
 function pipe(): [number, number] {
@@ -153,12 +209,14 @@ function pipe(): [number, number] {
   return [view.getInt32(0, true), view.getInt32(4, true)]
 }
 
-function reap(pid: number): number {
+/** The exit status, or 128 + signal. Undefined where the process has not ended. */
+function reap(pid: number): number | undefined {
+  const WNOHANG = 1
   const status = new Uint8Array(4)
   for (;;) {
-    const result = door().sys.wait4(pid, status, 0, null)
+    const result = door().sys.wait4(pid, status, WNOHANG, null)
     if (result === -4) continue
-    checked(result, 'wait')
+    if (checked(result, 'wait') === 0) return undefined
     const word = new DataView(status.buffer).getInt32(0, true)
     const signal = word & 0x7f
     return signal === 0 ? (word >> 8) & 0xff : 128 + signal
