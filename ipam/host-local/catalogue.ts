@@ -16,6 +16,8 @@ const HEADER = 16
 const ENTRY = 20
 /** Entries a bucket holds on average. */
 const LOAD = 8
+/** Bytes. All leases of one holder are in one bucket. */
+const LARGEST_BUCKET = 1 << 20
 
 export interface CatalogueBuilder {
   /** `digest` is SHA-256 of the lease file's trimmed content. */
@@ -99,7 +101,9 @@ export function searchCatalogue(
     if (bounds.byteLength < 8) return undefined
     const first = bounds.getUint32(0, true)
     const size = (bounds.getUint32(4, true) - first) * ENTRY
-    if (size <= 0 || size > 1 << 20) continue
+    if (size === 0) continue
+    // Of a file that is damaged, or a holder of more leases than are worth a search: they are all read instead.
+    if (size < 0 || size > LARGEST_BUCKET) return undefined
     const entries = read(HEADER + (buckets + 1) * 4 + first * ENTRY, size)
     const view = viewOf(entries)
     for (let at = 0; at + ENTRY <= entries.length; at += ENTRY) {

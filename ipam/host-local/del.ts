@@ -1,21 +1,20 @@
+import { collectFailures } from '../../lib/attachment/failures.js'
 import type { DelRequest } from '../../lib/cni/request.js'
 import { formatAddress } from '../../lib/ip/address.js'
-import { isErrno } from '../../lib/sys/errno.js'
-import { warn } from '../../lib/sys/log.js'
 import { dataDirOf, type HostLocalConfig } from './config.js'
 import { findLeases } from './find.js'
 import { releaseAddress } from './leases.js'
+import { orLeftBehind } from './left-behind.js'
 import { removeRecord } from './records.js'
 import { closeStore, openExistingStore, type Store } from './store.js'
 
 /**
  * Gives back whatever the attachment holds in this network, by whichever program and configuration.
- * Nothing held, no store: success. A store that cannot be changed is a warning: a DEL that fails is
- * repeated for ever, and the pod stays.
+ * Nothing held, no store: success. Code 106 for a lease that cannot be removed: it would never be free otherwise.
  */
 export function del({ config, network, containerId, ifName }: DelRequest<HostLocalConfig>): void {
   const dataDir = dataDirOf(config)
-  unlessReadOnly(`the leases of ${containerId}/${ifName} in ${dataDir}/${network} stay`, () => {
+  orLeftBehind(`the leases of ${containerId}/${ifName} in ${dataDir}/${network} stay`, () => {
     const store = openExistingStore(dataDir, network)
     if (store === undefined) return
     try {
@@ -26,34 +25,21 @@ export function del({ config, network, containerId, ifName }: DelRequest<HostLoc
   })
 }
 
+/** The record goes last: it says where the leases are. */
 function releaseAll(store: Store, containerId: string, ifName: string): void {
   const { exact, legacy, record, recordPath } = findLeases(store, { containerId, ifName }, () => false)
-  let released = true
+  const failures = collectFailures()
   for (const address of exact.length > 0 ? exact : legacy) {
     store.changed = true
-    released =
-      unlessReadOnly(`the lease of ${formatAddress(address)} stays`, () => {
-        releaseAddress(store.directory, address)
-      }) && released
+    failures.attempt('', () =>
+      orLeftBehind(`the lease of ${formatAddress(address)} stays`, () => releaseAddress(store.directory, address)),
+    )
   }
-  if (!released) {
+  if (!failures.none) {
     store.complete = false
   } else if (record !== undefined) {
     store.changed = true
-    unlessReadOnly(`${recordPath} stays`, () => {
-      removeRecord(recordPath)
-    })
+    failures.attempt('', () => orLeftBehind(`${recordPath} stays`, () => removeRecord(recordPath)))
   }
-}
-
-/** Runs `action`; that the store may not be written, or is none, becomes a warning. Whether it ran. */
-export function unlessReadOnly(consequence: string, action: () => void): boolean {
-  try {
-    action()
-    return true
-  } catch (error) {
-    if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'EISDIR')) throw error
-    warn(`${consequence}: ${(error as Error).message}`)
-    return false
-  }
+  failures.report()
 }

@@ -5,9 +5,9 @@ import { formatAddress } from '../../lib/ip/address.js'
 import { sha256 } from '../../lib/sys/text.js'
 import { buildCatalogue } from './catalogue.js'
 import { dataDirOf, type HostLocalConfig } from './config.js'
-import { unlessReadOnly } from './del.js'
 import { saveCatalogue } from './find.js'
 import { eachLease, type Holder, holderIn, isUnspeakable, leaseNames, releaseAddress } from './leases.js'
+import { orLeftBehind } from './left-behind.js'
 import { readRecord, recordName, recordPaths, removeRecord, temporaryPaths } from './records.js'
 import { closeStore, openExistingStore, type Store } from './store.js'
 
@@ -19,7 +19,7 @@ import { closeStore, openExistingStore, type Store } from './store.js'
 export function gc({ config, network, valid }: GcRequest<HostLocalConfig>): void {
   if (valid === undefined) return
   const dataDir = dataDirOf(config)
-  unlessReadOnly(`the stale leases in ${dataDir}/${network} stay`, () => {
+  orLeftBehind(`the stale leases in ${dataDir}/${network} stay`, () => {
     const store = openExistingStore(dataDir, network)
     if (store === undefined) return
     try {

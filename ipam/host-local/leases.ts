@@ -9,7 +9,7 @@ import { beginFile, createFile, type Draft, discardFile, nameFile, withDirectory
 import { clearAway, isOdd, readContent } from '../../lib/sys/content.js'
 import { isErrno } from '../../lib/sys/errno.js'
 import { close, open, read, readDirectory, unlink, writeAll, writeAt } from '../../lib/sys/file.js'
-import { decodeUtf8, encodeUtf8 } from '../../lib/sys/text.js'
+import { decodeUtf8, encodeUtf8, escapeBytes } from '../../lib/sys/text.js'
 
 export interface Holder {
   readonly containerId: string
@@ -37,18 +37,13 @@ export function parseHolder(
   if (bytes.length === 0 || (bytes[0] === 0 && bytes.every((byte) => byte === 0 || isBlank(byte)))) return 'damaged'
   let end = bytes.indexOf(CR)
   while (end !== -1 && bytes[end + 1] !== LF) end = bytes.indexOf(CR, end + 1)
-  const name = (part: Uint8Array) => decode(part) ?? fromBytes(part)
+  const name = (part: Uint8Array) => decode(part) ?? escapeBytes(part)
   if (end === -1) return { containerId: name(bytes), ifName: '' }
   return { containerId: name(bytes.subarray(0, end)), ifName: name(bytes.subarray(end + 2)) }
 }
 
 const CR = 13
 const LF = 10
-
-/** What is no UTF-8 as a text that no UTF-8 is equal to: its upper bytes become lone surrogates. */
-function fromBytes(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)).join('')
-}
 
 /** Whether a name was no UTF-8, so that no JSON can name it. */
 export function isUnspeakable(name: string): boolean {

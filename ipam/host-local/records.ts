@@ -3,12 +3,12 @@
  * in which life of this node they were given. What the reference's format has no room for.
  */
 
+import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import { makeRoom, withDirectory } from '../../lib/store/atomic.js'
 import { attachmentKey } from '../../lib/store/key.js'
 import { bootId } from '../../lib/sys/clock.js'
-import { isOdd, readContent } from '../../lib/sys/content.js'
-import { isErrno } from '../../lib/sys/errno.js'
-import { close, open, readDirectory, unlink, writeAll } from '../../lib/sys/file.js'
+import { entriesOf, isOdd, LARGEST, readContent } from '../../lib/sys/content.js'
+import { close, open, unlink, writeAll } from '../../lib/sys/file.js'
 import { AF_UNIX, namespaceCookie, openSocket, SOCK_DGRAM } from '../../lib/sys/socket.js'
 import { decodeUtf8, encodeUtf8 } from '../../lib/sys/text.js'
 import type { Holder } from './leases.js'
@@ -29,8 +29,6 @@ export interface LeaseRecord extends Holder, Life {
   /** `namespace/name`, or `''`. */
   readonly pod: string
 }
-
-const LIMIT = 65536
 
 export function currentLife(): Life {
   const fd = openSocket(AF_UNIX, SOCK_DGRAM, 0)
@@ -53,7 +51,7 @@ export function recordName(network: string, { containerId, ifName }: Holder): st
 
 /** Undefined where there is none. A damaged one has no addresses: its leases are found by a scan. */
 export function readRecord(path: string): LeaseRecord | undefined {
-  const content = readContent(path, LIMIT)
+  const content = readContent(path, LARGEST)
   return content === undefined ? undefined : parseRecord(decodeUtf8(content) ?? '')
 }
 
@@ -93,16 +91,26 @@ export function parseRecord(text: string): LeaseRecord {
 /**
  * Writes a record, in the place of an earlier one. A kill may leave it torn or absent; it leaves the store
  * unsealed too (the earlier file is removed, not overwritten), so the next call reads the leases themselves.
+ * Code 7 for one that would be too large to be read.
  */
 export function writeRecord(side: string, path: string, record: LeaseRecord, replaces: boolean): void {
+  const bytes = encodeUtf8(`${JSON.stringify({ version: 1, ...record })}\n`)
+  if (bytes.length > LARGEST) throw tooLarge(record, bytes.length)
   if (replaces) makeRoom(path)
-  const text = JSON.stringify({ version: 1, ...record })
   const fd = withDirectory(side, () => openToWrite(path))
   try {
-    writeAll(fd, encodeUtf8(`${text}\n`), path)
+    writeAll(fd, bytes, path)
   } finally {
     close(fd)
   }
+}
+
+function tooLarge({ containerId, ifName, addresses }: LeaseRecord, size: number): CniError {
+  return new CniError(
+    ErrorCode.InvalidConfig,
+    `the record of the leases of ${containerId}/${ifName} would have ${size} bytes, more than ${LARGEST}, which is the limit`,
+    `it has ${addresses.length} addresses, one of each range set: configure fewer range sets`,
+  )
 }
 
 function openToWrite(path: string): number {
@@ -131,12 +139,7 @@ export function temporaryPaths(side: string): string[] {
 }
 
 function namesIn(side: string, wanted: (name: string) => boolean): string[] {
-  try {
-    return readDirectory(side)
-      .filter(({ name, kind }) => kind !== 'directory' && wanted(name))
-      .map(({ name }) => `${side}/${name}`)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  }
+  return entriesOf(side)
+    .filter(({ name, kind }) => kind !== 'directory' && wanted(name))
+    .map(({ name }) => `${side}/${name}`)
 }

@@ -13,7 +13,7 @@ export function readResolvConf(path: string, code: ErrorCode): Uint8Array {
     new CniError(code, `failed to get DNS: ${why}`, `ipam.resolvConf names this file: ls -l '${path}'`)
   let content: Uint8Array | undefined
   try {
-    content = readContent(path, LIMIT, { follow: true })
+    content = readContent(path, LIMIT, { configured: true })
   } catch (error) {
     throw isErrno(error, 'EACCES', 'EPERM') ? refuse(messageOf(error)) : error
   }

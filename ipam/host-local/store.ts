@@ -51,15 +51,15 @@ export function openStore(dataDir: string, network: string): Store {
   return locked(dataDir, network, fd, true)
 }
 
-/** The same for calls that only take away: undefined where the network has no store. */
+/** The same for calls that only take away: undefined where the network has no store, or something else is in its place. */
 export function openExistingStore(dataDir: string, network: string): Store | undefined {
   const directory = `${dataDir}/${network}`
   let fd: number
   try {
     fd = openLock(directory, false)
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
-    if (stat(directory) === undefined) return undefined
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
+    if (stat(directory)?.kind !== 'directory') return undefined
     fd = openLock(directory, true)
   }
   return locked(dataDir, network, fd, false)

@@ -1,9 +1,8 @@
 /** DEL: what the record says was made is removed, then the record. */
 
-import { messageOf } from '../cni/error.js'
+import { CniError, ErrorCode, messageOf, toCniError } from '../cni/error.js'
 import { type Claim, claim, hasRecord, type RecordPlace } from '../store/record.js'
-import { isErrno } from '../sys/errno.js'
-import { warn } from '../sys/log.js'
+import { isErrno, SysError } from '../sys/errno.js'
 
 /**
  * Whether an ADD has begun since DEL found no record. It holds its record, so what it makes may come behind what DEL has
@@ -13,7 +12,7 @@ export type AddHasBegun = () => boolean
 
 /**
  * Calls `remove` with the content of the record, or with undefined where there is none; then the record goes. Where
- * `remove` throws, the record stays for the next DEL.
+ * `remove` throws, the record stays for the next DEL. Code 106 where the record itself cannot be removed, after the rest.
  */
 export function removeAttachment<T>(
   place: RecordPlace,
@@ -23,11 +22,10 @@ export function removeAttachment<T>(
   try {
     claimed = claim<T>(place)
   } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw error
     // The rest can be done without it.
-    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
-    warn(`going on without the record of the attachment: ${messageOf(error)}`)
     remove(undefined, never)
-    return
+    throw leftBehind(error)
   }
   if (claimed !== undefined) {
     removeClaimed(claimed, remove)
@@ -58,5 +56,14 @@ export function removeClaimed<T>(
     claimed.release()
     throw error
   }
-  claimed.remove()
+  try {
+    claimed.remove()
+  } catch (error) {
+    throw error instanceof SysError ? leftBehind(error) : error
+  }
+}
+
+function leftBehind(error: unknown): CniError {
+  const { details } = toCniError(error)
+  return new CniError(ErrorCode.LeftBehind, `the record of the attachment stays: ${messageOf(error)}`, details)
 }

@@ -28,6 +28,6 @@ export function requireStateDir(path: string): void {
   throw new CniError(
     ErrorCode.NotAvailable,
     `stateDir "${path}" cannot be written`,
-    `${existing} is no directory, or is read-only`,
+    `${existing} is not a directory, or cannot be written: ls -ld '${existing}'`,
   )
 }

@@ -3,6 +3,7 @@
  * One table says which variable is required for which command and what it must look like.
  */
 
+import { escapeBytes } from '../sys/text.js'
 import { CniError, ErrorCode } from './error.js'
 
 export const COMMANDS = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const
@@ -58,7 +59,7 @@ export function readEnvironment(read: ReadVariable): Environment {
       values[name] = loose(read, name)
       continue
     }
-    const value = text(read, name)
+    const value = command === 'DEL' && name === 'CNI_IFNAME' ? bytewise(read, name) : text(read, name)
     values[name] = value
     if (value === '') {
       absent.push(name)
@@ -89,6 +90,15 @@ function text(read: ReadVariable, name: string): string {
   const value = read(name) ?? ''
   if (typeof value === 'string') return value
   throw new CniError(ErrorCode.InvalidEnvironment, `invalid ${name}: it is not valid UTF-8`)
+}
+
+/**
+ * A value that need not be UTF-8: the reference plugins give an interface a name of any bytes, and what they attached must
+ * end by our DEL.
+ */
+function bytewise(read: ReadVariable, name: string): string {
+  const value = read(name) ?? ''
+  return typeof value === 'string' ? value : escapeBytes(value)
 }
 
 /** A value the command does not depend on: whatever is wrong with it is not this call's concern. */
@@ -130,7 +140,9 @@ function utf8Length(value: string): number {
   let length = 0
   for (const character of value) {
     const point = character.codePointAt(0) ?? 0
-    length += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4
+    // One byte that is no UTF-8 stands as a lone surrogate (escapeBytes).
+    if (point >= 0xdc80 && point <= 0xdcff) length += 1
+    else length += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4
   }
   return length
 }

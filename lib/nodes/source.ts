@@ -1,7 +1,7 @@
 /** Where the table of nodes comes from, and whether it is still the one that was applied. */
 
 import { wallClock } from '../sys/clock.js'
-import { readText } from '../sys/content.js'
+import { LARGEST, readText } from '../sys/content.js'
 import { stat } from '../sys/file.js'
 import { decodeUtf8, sha256Hex } from '../sys/text.js'
 import { NodesError } from './error.js'
@@ -42,7 +42,7 @@ export function isUnchanged(source: TableSource, mark: TableMark): boolean {
   const identity = fileIdentity(source.file)
   if (identity === undefined || identity.text !== mark.file) return false
   if (mark.settled) return true
-  const text = readText(source.file)
+  const text = readTable(source.file)
   return text !== undefined && digestOf(text) === mark.digest
 }
 
@@ -61,7 +61,7 @@ export function loadTable(network: string, source: TableSource): LoadedTable {
   }
   const { file } = source
   const identity = fileIdentity(file)
-  const text = identity === undefined ? undefined : readText(file)
+  const text = identity === undefined ? undefined : readTable(file)
   if (identity === undefined || text === undefined) throw missing(network, file)
   let value: unknown
   try {
@@ -76,6 +76,10 @@ export function loadTable(network: string, source: TableSource): LoadedTable {
   const table = (value as { nodes?: unknown } | null)?.nodes
   const mark = { file: identity.text, digest: digestOf(text), settled: wallClock() - identity.modified > CLOCK_STEP }
   return { nodes: parseTable(table, placeOf(source)), file, mark }
+}
+
+function readTable(file: string): string | undefined {
+  return readText(file, LARGEST, { configured: true })
 }
 
 function missing(network: string, file: string): NodesError {

@@ -13,9 +13,9 @@ import { formatAddress, parseAddress } from '../ip/address.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { makeRoom, replaceFile, withDirectory } from '../store/atomic.js'
 import { bootId, monotonic } from '../sys/clock.js'
-import { isOdd, openContent, readText, requireFile } from '../sys/content.js'
+import { entriesOf, isOdd, openContent, readText, requireFile } from '../sys/content.js'
 import { isErrno } from '../sys/errno.js'
-import { close, open, read, readAll, readDirectory, seekFromEnd, stat, unlink, writeAt } from '../sys/file.js'
+import { close, open, read, readAll, seekFromEnd, stat, unlink, writeAt } from '../sys/file.js'
 import { lockRange } from '../sys/lock.js'
 import { buildId, processId, randomBytes } from '../sys/process.js'
 import { decodeUtf8, encodeUtf8, hex } from '../sys/text.js'
@@ -164,18 +164,10 @@ export function appliedOf({ network, mode }: Settings, desired: Desired): Applie
   return { network, mode, routes: desired.routes.map((route) => routeKey(route)), tables }
 }
 
-function entriesOf(directory: string): readonly { readonly name: string }[] {
-  try {
-    return readDirectory(directory)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  }
-}
-
 export function writePeers(directory: string, peers: readonly PeerSample[]): void {
   const lines = peers.map(({ address, mac, to }) => `${`${address} ${mac} ${to}`.padEnd(LINE - 1)}\n`)
-  replaceFile(`${directory}/peers`, encodeUtf8(lines.join('')))
+  // It is read in parts, however large it is.
+  replaceFile(`${directory}/peers`, encodeUtf8(lines.join('')), Number.POSITIVE_INFINITY)
 }
 
 /** One line of `peers`, counted from its end; undefined where the file is not what it should be. */

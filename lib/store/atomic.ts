@@ -4,7 +4,7 @@
  */
 
 import { CniError, ErrorCode } from '../cni/error.js'
-import { clearAway } from '../sys/content.js'
+import { clearAway, LARGEST } from '../sys/content.js'
 import { isErrno } from '../sys/errno.js'
 import { close, link, linkDescriptor, mkdirAll, open, openUnnamed, rename, unlink, writeAll } from '../sys/file.js'
 import { processId } from '../sys/process.js'
@@ -70,9 +70,17 @@ export function discardFile({ fd, temporary }: Draft): void {
 
 /**
  * Puts a file with these bytes at `path`, in the place of what was there. Creates missing directories. The caller holds
- * a lock: whatever a killed call has left half written bears the same name, and is taken over.
+ * a lock: whatever a killed call has left half written bears the same name, and is taken over. Code 7 for more bytes than
+ * `limit`, which who reads the file has, too.
  */
-export function replaceFile(path: string, bytes: Uint8Array): void {
+export function replaceFile(path: string, bytes: Uint8Array, limit = LARGEST): void {
+  if (bytes.length > limit) {
+    throw new CniError(
+      ErrorCode.InvalidConfig,
+      `${path} would have ${bytes.length} bytes, more than ${limit}, which is the limit`,
+      'give the network a shorter configuration: fewer entries in its lists',
+    )
+  }
   const temporary = hiddenName(path, 'new')
   const write = () => {
     const fd = open(temporary, { mode: 'write', create: true, truncate: true })

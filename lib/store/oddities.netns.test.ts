@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -134,6 +134,11 @@ t.test('a resolv.conf that is none is refused by ADD and not minded by DEL', { s
     put(path, oddity)
     const add = run(here, 'ADD', more, 'host-local')
     t.match(add, { status: 1, json: { code: 5, msg: /failed to get DNS/ } }, `${oddity}: ADD`)
+    t.notMatch(
+      `${add.stderr}${add.json.details}`,
+      /\brm\b/,
+      `${oddity}: what the configuration names is not ours to remove`,
+    )
     t.equal(run(here, 'DEL', more, 'host-local').status, 0, `${oddity}: DEL`)
   }
 })
@@ -148,6 +153,11 @@ t.test('a table of nodes that is no file is refused by ADD, and GC leaves things
     const add = run(here, 'ADD', more, 'host-gw')
     t.equal(add.status, 1, `${oddity}: ADD fails`)
     t.ok([5, 7, 11].includes(add.json.code), `${oddity}: ADD: ${JSON.stringify(add.json)}`)
+    t.notMatch(
+      `${add.stderr}${add.json.details}`,
+      /\brm\b/,
+      `${oddity}: what the configuration names is not ours to remove`,
+    )
     t.equal(run(here, 'DEL', more, 'host-gw').status, 0, `${oddity}: DEL`)
     t.equal(run(here, 'GC', { ...more, ...NONE }, 'host-gw').status, 0, `${oddity}: GC`)
   }
@@ -166,6 +176,43 @@ t.test('a namespace that is none is refused by ADD and gone for DEL', { skip }, 
     }
   }
 })
+
+/** What a directory that the configuration names can be instead. */
+const NO_DIRECTORY: Record<string, (path: string) => unknown> = {
+  'a symbolic link that leads to itself': (path) => symlinkSync(path, path),
+  'a file': (path) => writeFileSync(path, 'not ours'),
+  'a FIFO': (path) => spawnSync('mkfifo', [path]),
+}
+
+t.test(
+  'a state directory that is none holds no record: DEL succeeds, and says what is in the way',
+  { skip },
+  async (t) => {
+    const here = place(t)
+    const result = expectSuccess('ADD', { ...run(here, 'ADD'), stdout: '' } as never).json
+    for (const [what, make] of Object.entries(NO_DIRECTORY)) {
+      const obstacle = join(here.directory, `no-directory-${what}`)
+      make(obstacle)
+      for (const [stateDir, type] of [
+        [obstacle, 'bridge'],
+        [join(obstacle, 'below'), 'firewall'],
+        [obstacle, 'portmap'],
+      ] as const) {
+        const more = { stateDir, ...(type === 'bridge' ? {} : { prevResult: result }) }
+        const status = run(here, 'STATUS', { stateDir }, type)
+        t.match(status, { status: 1, json: { code: 50, msg: /stateDir/ } }, `${type}: STATUS: ${what}`)
+        const check = run(here, 'CHECK', { ...more, prevResult: result }, type)
+        t.not(check.json?.code, 5, `${type}: CHECK: ${what}: ${JSON.stringify(check.json)}`)
+        const del = run(here, 'DEL', more, type, { CNI_CONTAINERID: 'other' })
+        t.equal(del.status, 0, `${type}: DEL: ${what}: ${JSON.stringify(del.json)}`)
+        t.match(del.stderr, `because ${obstacle} is not a directory`, `${type}: DEL: ${what}`)
+        t.notMatch(del.stderr, /\brm\b/, `${type}: DEL: ${what}`)
+        t.equal(del.stderr.split('is not a directory').length, 2, `${type}: DEL says it once: ${del.stderr}`)
+      }
+    }
+    t.equal(run(here, 'DEL').status, 0)
+  },
+)
 
 t.test('what is read by name is read by the one way that knows odd things', async (t) => {
   /** Files of the kernel, of this suite's own making a moment before, and executables. */

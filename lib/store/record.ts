@@ -9,19 +9,9 @@
 
 import { CniError, ErrorCode, messageOf } from '../cni/error.js'
 import { bootId } from '../sys/clock.js'
-import { contentOf, isOdd, readContent, requireFile } from '../sys/content.js'
+import { contentOf, entriesOf, isOdd, LARGEST as LIMIT, readContent, requireFile } from '../sys/content.js'
 import { isErrno } from '../sys/errno.js'
-import {
-  close,
-  type DirectoryEntry,
-  open,
-  readDirectory,
-  stat,
-  truncate,
-  unlink,
-  writeAll,
-  writeAt,
-} from '../sys/file.js'
+import { close, open, stat, truncate, unlink, writeAll, writeAt } from '../sys/file.js'
 import { lockRange } from '../sys/lock.js'
 import { warn } from '../sys/log.js'
 import { processId } from '../sys/process.js'
@@ -76,8 +66,6 @@ export interface Claim<T> {
 
 /** Milliseconds to wait for another call on the same attachment. */
 const PATIENCE = 40_000
-/** As much as stdin may have. */
-const LIMIT = 16 << 20
 
 /**
  * For ADD: creates the record, complete and locked, in state `adding`; or claims the one that is there,
@@ -124,7 +112,7 @@ function claimExisting<T>(place: RecordPlace, patience = PATIENCE): Claim<T> | '
     try {
       fd = open(path, { mode: 'readwrite', noFollow: true })
     } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 'absent'
+      if (isErrno(error, 'ENOENT')) return 'absent'
       if (isOdd(path, error)) return 'odd'
       throw error
     }
@@ -352,13 +340,4 @@ function busy({ containerId, ifName }: RecordPlace, bytes: Uint8Array): CniError
     `attachment ${containerId}/${ifName} is busy`,
     `another call has worked on it for ${PATIENCE / 1000} s; ${holder}${pid === 0 ? '' : `: ps -fp ${pid}`}`,
   )
-}
-
-function entriesOf(directory: string): readonly DirectoryEntry[] {
-  try {
-    return readDirectory(directory)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  }
 }

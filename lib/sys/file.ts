@@ -26,8 +26,6 @@ export interface OpenOptions {
   readonly truncate?: boolean
   readonly directory?: boolean
   readonly noFollow?: boolean
-  /** Waits for the other end of a FIFO: for files that a person names on a command line. */
-  readonly patient?: boolean
   /** Permissions of a new file before umask; default 0o600. */
   readonly permissions?: number
 }
@@ -35,14 +33,13 @@ export interface OpenOptions {
 /** Opens a file and returns its descriptor. Waits for nothing: a FIFO in its place must not keep a call for ever. */
 export function open(path: string, options: OpenOptions = {}): number {
   const { mode = 'read', create = false } = options
-  let flags = O_CLOEXEC
+  let flags = O_CLOEXEC | O_NONBLOCK
   if (mode === 'write') flags |= O_WRONLY
   if (mode === 'readwrite') flags |= O_RDWR
   if (mode === 'append') flags |= O_WRONLY | O_APPEND
   if (create !== false) flags |= O_CREAT
   if (create === 'exclusive') flags |= O_EXCL
   if (options.truncate === true) flags |= O_TRUNC
-  if (options.patient !== true) flags |= O_NONBLOCK
   if (options.directory === true) flags |= door().k.O_DIRECTORY
   if (options.noFollow === true) flags |= door().k.O_NOFOLLOW
   return checked(door().sys.openat(AT_FDCWD, path, flags, options.permissions ?? 0o600), 'open', path)
@@ -155,16 +152,6 @@ export function readKernelText(path: string, limit = 16 << 20): string | undefin
   }
 }
 
-/** The whole of a file that a person names on a command line, at most 16 MiB: a pipe will do. */
-export function readArgument(path: string): Uint8Array {
-  const fd = open(path, { patient: true })
-  try {
-    return readAll(fd, 16 << 20, path)
-  } finally {
-    close(fd)
-  }
-}
-
 export function rename(from: string, to: string): void {
   checked(door().sys.renameat2(AT_FDCWD, from, AT_FDCWD, to, 0), 'rename', `${from} to ${to}`)
 }
@@ -181,7 +168,7 @@ export function rmdir(path: string): boolean {
 }
 
 function removed(result: number, call: string, path: string): boolean {
-  if (result === -2 || result === -20) return false
+  if (leadsNowhere(result)) return false
   checked(result, call, path)
   return true
 }
@@ -215,7 +202,15 @@ export interface Stat {
   readonly permissions: number
 }
 
-/** What a path (followed through symlinks) or a descriptor is; undefined where it is absent. */
+/**
+ * Whether a call says that nothing is at a path, or can be: ENOENT, ENOTDIR; ELOOP, links that lead back to themselves;
+ * ENAMETOOLONG.
+ */
+function leadsNowhere(result: number): boolean {
+  return result === -2 || result === -20 || result === -40 || result === -36
+}
+
+/** What a path (followed through symlinks) or a descriptor is; undefined where it is absent, or leads nowhere. */
 export function stat(target: string | number): Stat | undefined {
   const AT_EMPTY_PATH = 0x1000
   const STATX_BASIC_STATS = 0x7ff
@@ -224,7 +219,7 @@ export function stat(target: string | number): Stat | undefined {
     typeof target === 'number'
       ? door().sys.statx(target, '', AT_EMPTY_PATH, STATX_BASIC_STATS, buffer)
       : door().sys.statx(AT_FDCWD, target, 0, STATX_BASIC_STATS, buffer)
-  if (result === -2 || result === -20) return undefined
+  if (leadsNowhere(result)) return undefined
   checked(result, 'stat', String(target))
   const view = new DataView(buffer.buffer)
   const u64 = (at: number) => view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32
@@ -298,7 +293,7 @@ export function readDirectory(path: string): DirectoryEntry[] {
 export function readLink(path: string): string | undefined {
   const buffer = new Uint8Array(4096)
   const n = door().sys.readlinkat(AT_FDCWD, path, buffer, buffer.length)
-  if (n === -2 || n === -22 || n === -20) return undefined
+  if (n === -22 || leadsNowhere(n)) return undefined
   checked(n, 'readlink', path)
   return door().decode(buffer, 0, n)
 }

@@ -9,10 +9,11 @@ import { dirname } from 'node:path'
 export const ODDITIES: Record<string, { readonly put: (path: string) => void; readonly words?: RegExp }> = {
   'a FIFO': { put: (path) => spawnSync('mkfifo', [path]), words: /FIFO/ },
   'a socket': { put: listen, words: /socket/ },
-  'a device that never ends': { put: (path) => spawnSync('mknod', [path, 'c', '1', '5']), words: /larger|device/ },
+  'a device that never ends': { put: (path) => spawnSync('mknod', [path, 'c', '1', '5']), words: /large|device/ },
   'a directory': { put: (path) => mkdirSync(path), words: /directory/ },
   'a symbolic link that leads nowhere': { put: (path) => symlinkSync('/nowhere/at/all', path) },
-  'a file that is too large': { put: (path) => writeFileSync(path, 'x'.repeat(20 << 20)), words: /larger/ },
+  'a symbolic link that leads to itself': { put: (path) => symlinkSync(path, path), words: /symbolic link/ },
+  'a file that is too large': { put: (path) => writeFileSync(path, 'x'.repeat(20 << 20)), words: /larger|too large/ },
   'JSON of another shape': { put: (path) => writeFileSync(path, '{"version":1,"state":"ready","content":7}') },
   'no JSON': { put: (path) => writeFileSync(path, '[[[{') },
   nothing: { put: (path) => writeFileSync(path, '') },

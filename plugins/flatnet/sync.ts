@@ -12,7 +12,8 @@ import type { syncNodes } from '../../lib/nodes/cni/commands.js'
 import type { NodesConfig } from '../../lib/nodes/cni/config.js'
 import { judgeRanges, type Range, rangesOf } from '../../lib/nodes/cni/ranges.js'
 import type { Mode } from '../../lib/nodes/model.js'
-import { readArgument } from '../../lib/sys/file.js'
+import { ARGUMENT_LIMIT, ARGUMENT_PATIENCE, readArgument } from '../../lib/sys/argument.js'
+import { isErrno } from '../../lib/sys/errno.js'
 import { warn } from '../../lib/sys/log.js'
 import { loadPlugin } from '../../lib/sys/process.js'
 import { reportStack } from '../../lib/sys/stack.js'
@@ -36,7 +37,7 @@ export function sync(words: readonly string[]): number {
     return 2
   }
   try {
-    const list = parseStdin(readArgument(file), decodeUtf8)
+    const list = parseStdin(readList(file), decodeUtf8)
     const { name } = readIdentity(list)
     const plugins = pluginsOf(list)
     const ranges = plugins.flatMap(({ ipam }) => rangesOf(ipam))
@@ -51,6 +52,22 @@ export function sync(words: readonly string[]): number {
     warn(message)
     if (details !== '') warn(`  ${details}`)
     return 1
+  }
+}
+
+function readList(file: string): Uint8Array {
+  try {
+    return readArgument(file)
+  } catch (error) {
+    if (isErrno(error, 'EFBIG')) {
+      const most = `a network configuration has at most ${ARGUMENT_LIMIT >> 20} MiB`
+      throw new CniError(ErrorCode.InvalidConfig, `${file} is too large`, most)
+    }
+    if (isErrno(error, 'ETIMEDOUT')) {
+      const waited = `it is a pipe, and no program wrote it to its end within ${ARGUMENT_PATIENCE / 1000} s`
+      throw new CniError(ErrorCode.TryAgainLater, `cannot read ${file}`, waited)
+    }
+    throw error
   }
 }
 
