@@ -16,6 +16,8 @@ export interface Needs {
   readonly kinds?: readonly Kind[]
   /** Only plugins whose descriptor gives a configuration for each of these capabilities. */
   readonly capabilities?: readonly string[]
+  /** Only IPAM plugins that give an address to one attachment at a time. */
+  readonly leases?: true
   /** Oldest version the claim speaks of. */
   readonly since?: string
   /** Newest version the claim speaks of. */

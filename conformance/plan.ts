@@ -1,7 +1,7 @@
 /** Which case is run against which plugin at which version, and what is skipped at once. */
 
 import type { Case } from './case.js'
-import type { Descriptor } from './descriptor.js'
+import { type Descriptor, hasOwnAddresses } from './descriptor.js'
 import type { Feature } from './features.js'
 import { atLeast } from './version.js'
 
@@ -36,6 +36,7 @@ export function binds({ duty, needs = {} }: Case, plugin: Descriptor): boolean {
   if (needs.kinds !== undefined && !needs.kinds.includes(plugin.kind)) return false
   if (needs.link === true && (plugin.kind !== 'interface' || plugin.ifName !== undefined)) return false
   if (needs.capabilities?.some((name) => plugin.capabilities?.[name] === undefined)) return false
+  if (needs.leases === true && !hasOwnAddresses(plugin)) return false
   return !needs.descriptor?.some((member) => plugin[member as keyof Descriptor] === undefined)
 }
 

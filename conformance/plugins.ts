@@ -106,6 +106,21 @@ export const PLUGINS: readonly Descriptor[] = [
     roundRobin: true,
   },
   {
+    type: 'static',
+    kind: 'ipam',
+    config: {
+      addresses: [{ address: '10.77.0.2/24', gateway: '10.77.0.1' }, { address: 'fd00:77::2/64' }],
+      routes: [{ dst: '0.0.0.0/0' }],
+    },
+    capabilities: { ips: ['10.77.0.9', 'fd00:77::9'] },
+    fixedAddresses: true,
+    faults: {
+      'an address without a prefix length': { ipam: { addresses: [{ address: '10.77.0.2' }] } },
+      'a gateway that is no address': { ipam: { addresses: [{ address: '10.77.0.2/24', gateway: '10.77.0' }] } },
+      'a route to no network': { ipam: { routes: [{ dst: 'nowhere' }] } },
+    },
+  },
+  {
     type: 'loopback',
     kind: 'interface',
     config: {},

@@ -15,7 +15,7 @@ const STOREYS: readonly (readonly string[])[] = [
   ['store', 'netlink', 'ethernet'],
   ['sysctl', 'netns'],
   ['cni'],
-  ['ruleset', 'attachment', 'dbus'],
+  ['ruleset', 'attachment', 'dbus', 'ipam'],
   ['nodes'],
   ['interface'],
 ]

@@ -4,17 +4,26 @@
  * than a plugin's whole life, and because the engine has no compiler.
  *
  * Two markers of ours: `x-base` at the root merges lib/cni/base.schema.json, the keys every plugin
- * meets; `x-open` on an object says that unknown keys there are no news.
+ * meets; `x-open` on an object says that unknown keys there are no news. A `$ref` is the path of a file with a part
+ * that several schemas have.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { Ajv } from 'ajv'
 import standalone from 'ajv/dist/standalone/index.js'
 import { pluginFolders } from './plugin-folders.js'
 
 type JsonSchema = { [key: string]: unknown; properties?: Record<string, JsonSchema>; items?: JsonSchema }
 
-const base = JSON.parse(readFileSync('lib/cni/base.schema.json', 'utf8')) as JsonSchema
+/** The schema in a file, with what a `$ref` names in its place. */
+function readSchema(path: string): JsonSchema {
+  return JSON.parse(readFileSync(path, 'utf8'), (_, value) =>
+    typeof value?.$ref === 'string' ? readSchema(join(dirname(path), value.$ref)) : value,
+  ) as JsonSchema
+}
+
+const base = readSchema('lib/cni/base.schema.json')
 
 /** The keys a schema knows, as lib/cni/keys.ts walks them. */
 function keyTree(schema: JsonSchema): unknown {
@@ -31,7 +40,7 @@ function keyTree(schema: JsonSchema): unknown {
 }
 
 for (const { folder, name } of pluginFolders().filter(({ hasSchema }) => hasSchema)) {
-  const schema = JSON.parse(readFileSync(`${folder}/config.schema.json`, 'utf8')) as JsonSchema
+  const schema = readSchema(`${folder}/config.schema.json`)
   if (schema['x-base'] === true) schema.properties = { ...base.properties, ...schema.properties }
   const ajv = new Ajv({
     code: { source: true, esm: true, lines: true },

@@ -68,6 +68,7 @@ for plugin in '"type":"firewall"' "$limits" "$ports" "$two"; do
 done
 
 step 5 ADD a '"type":"loopback"'
+step 5 ADD a '"type":"static","ipam":{"type":"static","addresses":[{"address":"10.5.0.2/16","gateway":"10.5.0.1"}]}'
 step 5 ADD e "$(bridge '[{"subnet":"10.4.0.0/16"}]' ',"bridge":"cni1"')"
 step 5 ADD d "$one"
 d=$result

@@ -441,7 +441,7 @@ export const cases: Case[] = [
     level: 'SHOULD',
     duty: ['IPAM'],
     claim: 'an address that is taken, a gateway, or outside every range is an error, and nothing is kept',
-    needs: { capabilities: ['ips'] },
+    needs: { capabilities: ['ips'], leases: true },
     run(context) {
       const [first = '', ...rest] = context.plugin.capabilities?.['ips'] as string[]
       context.attachment().added(leased([first, ...rest]))

@@ -87,7 +87,7 @@ export const cases: Case[] = [
     level: 'SHOULD',
     duty: ['IPAM'],
     claim: 'an address that GC has freed can be allocated again',
-    needs: { since: '1.1.0', descriptor: ['capabilities'], capabilities: ['ips'] },
+    needs: { since: '1.1.0', capabilities: ['ips'], leases: true },
     run(context) {
       const ips = context.plugin.capabilities?.['ips']
       const one = context.attachment({ config: { runtimeConfig: { ips } } })

@@ -335,7 +335,7 @@ export const cases: Case[] = [
     duty: ['IPAM'],
     claim:
       'a requested address that is the gateway, the network, the broadcast address or outside the range is an error; nothing is kept',
-    needs: { capabilities: ['ips'] },
+    needs: { capabilities: ['ips'], leases: true },
     run(context) {
       const { config } = ranges(context, [
         { subnet: '10.66.0.0/24', rangeStart: '10.66.0.10', rangeEnd: '10.66.0.20', gateway: '10.66.0.12' },

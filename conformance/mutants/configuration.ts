@@ -1,6 +1,6 @@
 /** Plugins that break what is about the configuration, and what comes in args, CNI_ARGS and runtimeConfig. */
 
-import { after, answer, input, LITTER, type Mutant, reading, refuse, where } from './mutant.js'
+import { after, answer, input, LITTER, type Mutant, reading, refuse, through, where } from './mutant.js'
 
 export const CONFIGURATION: readonly Mutant[] = [
   {
@@ -116,6 +116,13 @@ export const CONFIGURATION: readonly Mutant[] = [
     ),
   },
   {
+    name: 'gives the addresses of its configuration beside those that the runtime asks for',
+    plugin: 'static',
+    breaks: 'CAP-09',
+    also: { 'ARG-04': 'asks in runtimeConfig, too' },
+    script: where('"runtimeConfig":{"ips":', through('s|"ips":.|&{"address":"10.77.0.2/24"},|'), 'ADD'),
+  },
+  {
     name: 'answers with a MAC in capitals',
     plugin: 'bridge',
     breaks: 'CAP-10',
@@ -174,6 +181,13 @@ export const CONFIGURATION: readonly Mutant[] = [
     plugin: 'host-local',
     breaks: 'CAR-01',
     script: `case $CNI_COMMAND$CNI_ARGS in *[/\\;,:]*) ;; ADDIP=*) export CNI_ARGS= ;; esac`,
+  },
+  {
+    name: 'does not see IP beside addresses of its own',
+    plugin: 'static',
+    breaks: 'CAR-01',
+    also: { 'CAR-06': 'asks by IP, too' },
+    script: `case $CNI_COMMAND$CNI_ARGS in ADDIP=*) export CNI_ARGS= ;; esac`,
   },
   {
     name: 'wants IgnoreUnknown before what it does not know',

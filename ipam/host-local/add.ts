@@ -4,10 +4,11 @@ import type { AddRequest } from '../../lib/cni/request.js'
 import type { Dns, Result } from '../../lib/cni/result.js'
 import { formatAddress, type IpAddress } from '../../lib/ip/address.js'
 import { formatPrefix } from '../../lib/ip/prefix.js'
+import { routesOf } from '../../lib/ipam/routes.js'
 import { clearAway } from '../../lib/sys/content.js'
 import { decodeUtf8 } from '../../lib/sys/text.js'
 import { type Allocation, allocate, release } from './allocate.js'
-import { dataDirOf, type HostLocalConfig, rangeSetsOf, routesOf } from './config.js'
+import { dataDirOf, type HostLocalConfig, rangeSetsOf } from './config.js'
 import { type Found, findLeases } from './find.js'
 import { type SetOf, setFinder } from './ranges.js'
 import { currentLife, type Life, writeRecord } from './records.js'
@@ -19,7 +20,7 @@ import { closeStore, openStore, type Store } from './store.js'
 export function add(request: AddRequest<HostLocalConfig>): Result {
   const { config, network, cniVersion, args, containerId, ifName } = request
   const sets = rangeSetsOf(config, cniVersion)
-  const routes = routesOf(config)
+  const routes = routesOf(config.ipam?.routes)
   const requested = requestedAddresses(config, args)
   const dns = readDns(config.ipam?.resolvConf ?? '')
   const holder = { containerId, ifName }

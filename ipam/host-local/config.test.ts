@@ -1,6 +1,6 @@
 import t from 'tap'
 import { formatAddress } from '../../lib/ip/address.js'
-import { dataDirOf, type HostLocalConfig, rangeSetsOf, routesOf } from './config.js'
+import { dataDirOf, type HostLocalConfig, rangeSetsOf } from './config.js'
 import { formatRangeSet } from './ranges.js'
 import { requestedAddresses } from './requests.js'
 
@@ -67,21 +67,6 @@ t.test('dataDirOf() has a default', async (t) => {
   t.equal(dataDirOf({}), '/var/lib/cni/networks')
   t.equal(dataDirOf(config({ dataDir: '' })), '/var/lib/cni/networks')
   t.equal(dataDirOf(config({ dataDir: '/x' })), '/x')
-})
-
-t.test('routesOf() keeps what was set, zeros only where they mean something', async (t) => {
-  const routes = [
-    { dst: '0.0.0.0/0' },
-    { dst: '10.1.2.3/8', gw: '10.0.0.1', mtu: 1400, advmss: 1360, priority: 5, table: 0, scope: 0 },
-    { dst: '2001:DB8:0::/48', gw: '', mtu: 0, advmss: 0, priority: 0 },
-  ]
-  t.same(routesOf(config({ routes })), [
-    { dst: '0.0.0.0/0' },
-    { dst: '10.1.2.3/8', gw: '10.0.0.1', mtu: 1400, advmss: 1360, priority: 5, table: 0, scope: 0 },
-    { dst: '2001:db8::/48' },
-  ])
-  t.throws(() => routesOf(config({ routes: [{ dst: '10.0.0.0' }] })), { code: 7, message: /routes\/0\/dst/ })
-  t.throws(() => routesOf(config({ routes: [{ dst: '::/0', gw: 'x' }] })), { code: 7, message: /routes\/0\/gw/ })
 })
 
 t.test('requestedAddresses() adds up, but CNI_ARGS yields to args.cni.ips', async (t) => {

@@ -1,11 +1,10 @@
 /** The configuration, and what an ADD makes of it: sets to allocate from, addresses asked for. */
 
 import type { NetworkConfig } from '../../lib/cni/config.js'
-import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import type { Route } from '../../lib/cni/result.js'
-import { atLeast, type CniVersion } from '../../lib/cni/version.js'
-import { type Family, parseAddress } from '../../lib/ip/address.js'
-import { formatPrefix, parsePrefix } from '../../lib/ip/prefix.js'
+import type { CniVersion } from '../../lib/cni/version.js'
+import { requireOnePerFamily } from '../../lib/ipam/one-per-family.js'
+import { refuse } from '../../lib/ipam/refuse.js'
 import { familyOf, firstOverlap, parseRangeSet, type RangeConfig, type RangeSet, spanOf } from './ranges.js'
 
 /** Validated by config.schema.json. */
@@ -54,7 +53,11 @@ export function rangeSetsOf(config: HostLocalConfig, version: CniVersion): reado
   for (const [at, ranges] of (ipam.ranges ?? []).entries()) add(`/ipam/ranges/${at}`, ranges)
   if (sets.length === 0) return refuse('/ipam/ranges', 'no IP ranges specified')
   refuseOverlaps(sets)
-  if (!atLeast(version, '0.3.0')) refuseSeveral(sets.map(({ set }) => familyOf(set)))
+  requireOnePerFamily(
+    version,
+    sets.map(({ set }) => familyOf(set)),
+    '/ipam/ranges',
+  )
   return sets.map(({ set }) => set)
 }
 
@@ -66,14 +69,6 @@ function refuseOverlaps(sets: readonly { readonly pointer: string; readonly set:
   if (clash === undefined) return
   const [earlier, later] = clash.map((at) => all[at] as (typeof all)[number]) as [(typeof all)[0], (typeof all)[0]]
   refuse(later.pointer, `its range ${spanOf(later.range)} overlaps ${spanOf(earlier.range)} of ${earlier.pointer}`)
-}
-
-/** Before 0.3.0 a result holds one address a family. */
-function refuseSeveral(families: readonly Family[]): void {
-  for (const family of [4, 6] as const) {
-    if (families.filter((candidate) => candidate === family).length < 2) continue
-    refuse('/ipam/ranges', `CNI version < 0.3.0 does not support more than 1 IPv${family} address per interface`)
-  }
 }
 
 const MEMBERS = ['subnet', 'rangeStart', 'rangeEnd', 'gateway'] as const
@@ -89,28 +84,4 @@ function runtimeRange(value: unknown, pointer: string): RangeConfig {
     range[name] = member
   }
   return range
-}
-
-/** The routes of the result: as configured, addresses in canonical spelling. */
-export function routesOf(config: HostLocalConfig): Route[] {
-  return (config.ipam?.routes ?? []).map((route, at) => {
-    const pointer = `/ipam/routes/${at}`
-    const destination = parsePrefix(route.dst)
-    if (destination === undefined) return refuse(`${pointer}/dst`, `invalid CIDR address: ${route.dst}`)
-    const { gw = '', mtu = 0, advmss = 0, priority = 0, table, scope } = route
-    if (gw !== '' && parseAddress(gw) === undefined) return refuse(`${pointer}/gw`, `invalid IP address: ${gw}`)
-    return {
-      dst: formatPrefix(destination),
-      ...(gw === '' ? {} : { gw }),
-      ...(mtu === 0 ? {} : { mtu }),
-      ...(advmss === 0 ? {} : { advmss }),
-      ...(priority === 0 ? {} : { priority }),
-      ...(table === undefined ? {} : { table }),
-      ...(scope === undefined ? {} : { scope }),
-    }
-  })
-}
-
-export function refuse(pointer: string, why: string): never {
-  throw new CniError(ErrorCode.InvalidConfig, `invalid configuration: "${pointer}" ${why}`)
 }

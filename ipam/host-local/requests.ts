@@ -3,7 +3,8 @@
 import { CniError, ErrorCode } from '../../lib/cni/error.js'
 import { formatAddress, type IpAddress, parseAddress } from '../../lib/ip/address.js'
 import { parsePrefix } from '../../lib/ip/prefix.js'
-import { type HostLocalConfig, refuse } from './config.js'
+import { refuse } from '../../lib/ipam/refuse.js'
+import type { HostLocalConfig } from './config.js'
 
 /**
  * `runtimeConfig.ips` and `args.cni.ips`, all of them; the `IP` of CNI_ARGS only where `args.cni.ips` is

@@ -218,6 +218,8 @@ t.test('a delegate', { skip: needs('root') }, async (t) => {
       'host-local': /cp \/.*\/bin\/\w+ \/.*\/host-local$/,
       'host-locl': /did you mean.*"host-local"/,
       hostlocal: /did you mean.*"host-local"/,
+      static: /cp \/.*\/bin\/\w+ \/.*\/static$/,
+      sttaic: /did you mean.*"static"/,
       dhcp: /flatnet has no dhcp: install it from containernetworking\/plugins/,
       dhpc: /did you mean.*"dhcp"/,
       whereabouts: /flatnet has no whereabouts: install that plugin/,
@@ -235,12 +237,12 @@ t.test('a delegate', { skip: needs('root') }, async (t) => {
   })
 
   t.test('is never a plugin of ours that gives no addresses, found or not', async (t) => {
-    for (const type of readdirSync(BIN).filter((name) => name !== 'host-local')) {
+    for (const type of readdirSync(BIN).filter((name) => !['host-local', 'static'].includes(name))) {
       for (const path of [BIN, t.testdir({})]) {
         t.match(status(path, { ipam: { type } }).json, {
           code: 7,
           msg: `"${type}" is not an IPAM plugin`,
-          details: /host-local/,
+          details: /host-local or static/,
         })
       }
     }

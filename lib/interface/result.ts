@@ -1,6 +1,7 @@
 /** The result of ADD. */
 
 import type { NetworkConfig } from '../cni/config.js'
+import { dnsOf } from '../cni/dns.js'
 import type { AddRequest } from '../cni/request.js'
 import type { Dns, Interface, Result, Route } from '../cni/result.js'
 import { formatAddress } from '../ip/address.js'
@@ -32,7 +33,7 @@ export function resultOf(
       interface: before.length,
     })),
     routes,
-    dns: dnsOf(config.dns, dns),
+    dns: effectiveDns(config.dns, dns),
   }
   return prevResult === undefined ? own : extend(prevResult, own)
 }
@@ -42,17 +43,12 @@ function entry({ name, mac, mtu }: Interface): Interface {
   return { name, ...(mac === undefined ? {} : { mac }), ...(mtu === undefined ? {} : { mtu }) }
 }
 
-/** The configuration's `dns` is taken if it has any member, be it an empty list; empty members are left out. */
-function dnsOf(configured: Dns | undefined, leased: Dns | undefined): Dns {
+/** The configuration's `dns` is taken if it has any member, be it an empty list. */
+function effectiveDns(configured: NetworkConfig['dns'], leased: Dns | undefined): Dns {
   if (configured === undefined) return leased ?? {}
   const { nameservers, domain = '', search, options } = configured
   if (nameservers === undefined && search === undefined && options === undefined && domain === '') return leased ?? {}
-  return {
-    ...((nameservers ?? []).length === 0 ? {} : { nameservers }),
-    ...(domain === '' ? {} : { domain }),
-    ...((search ?? []).length === 0 ? {} : { search }),
-    ...((options ?? []).length === 0 ? {} : { options }),
-  } as Dns
+  return dnsOf(configured)
 }
 
 function extend(before: Result, own: Required<Result>): Result {

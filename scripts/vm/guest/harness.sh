@@ -1,8 +1,6 @@
 # Claims, nodes and pods for the tests in this folder. Each test makes a node of its own.
 
 CNI_BIN=/opt/cni/bin
-# For plugins that are not ours: `:DIRECTORY`, or empty.
-CNI_PATH_MORE=""
 
 # busybox's shell prefers its own.
 ip() {
@@ -109,17 +107,17 @@ port() {
 # cni COMMAND POD [PLUGIN]: one call as a runtime makes it, of the plugin that the pod's configuration names.
 cni() {
   plugin=${3:-$(grep -o '"type": *"[^"]*"' "/tmp/$2.config" | head -n 1 | cut -d '"' -f 4)}
-  on_node env CNI_COMMAND="$1" CNI_CONTAINERID="$2" CNI_NETNS="/run/netns/$2" CNI_IFNAME=eth0 CNI_PATH="$CNI_BIN$CNI_PATH_MORE" \
+  on_node env CNI_COMMAND="$1" CNI_CONTAINERID="$2" CNI_NETNS="/run/netns/$2" CNI_IFNAME=eth0 CNI_PATH="$CNI_BIN" \
     $CNI_BIN/"$plugin"
 }
 
 # status PLUGIN CONFIG, collect PLUGIN CONFIG: STATUS, and GC of a network that has no attachment any more.
 status() {
-  printf '%s' "$2" | on_node env CNI_COMMAND=STATUS CNI_PATH="$CNI_BIN$CNI_PATH_MORE" $CNI_BIN/"$1"
+  printf '%s' "$2" | on_node env CNI_COMMAND=STATUS CNI_PATH="$CNI_BIN" $CNI_BIN/"$1"
 }
 
 collect() {
-  printf '%s, "cni.dev/valid-attachments": [] }' "${2%\}*}" | on_node env CNI_COMMAND=GC CNI_PATH="$CNI_BIN$CNI_PATH_MORE" $CNI_BIN/"$1"
+  printf '%s, "cni.dev/valid-attachments": [] }' "${2%\}*}" | on_node env CNI_COMMAND=GC CNI_PATH="$CNI_BIN" $CNI_BIN/"$1"
 }
 
 # refused CODE TEXT COMMAND...: the plugin fails with this code, and what it says has TEXT.
