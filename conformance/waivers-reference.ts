@@ -108,6 +108,15 @@ export const REFERENCE: readonly Waiver[] = [
 
   ...each(['host-local'], 'flat ranges are code 999', 'CAP-05'),
   ...each(['host-local', 'static'], 'a missing section is code 999', 'IPM-04'),
+  ...each(
+    ['static'],
+    'an address that the runtime names without a prefix length is code 999',
+    'ARG-02',
+    'ARG-03',
+    'CAP-09',
+    'CAR-01',
+    'RTM-33.ip',
+  ),
   ...each(['host-local'], 'a full pool is code 999', 'IPM-05'),
   ...each(['host-local'], 'what the disk refuses is code 999', 'ROB-36', 'ROB-37', 'ROB-40'),
   ...each(['host-local'], 'what is wrong with a range is code 999', 'ROB-48', 'ROB-49', 'ROB-52', 'ROB-53'),
