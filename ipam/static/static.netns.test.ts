@@ -201,7 +201,7 @@ t.test('GC and DEL succeed whatever the configuration says', async (t) => {
   t.equal(ours('GC', '1.1.0', faulty, { 'cni.dev/valid-attachments': [] }).status, 0)
 })
 
-t.test('bridge gives a container these addresses, in its own process', { skip: needs('root') }, async (t) => {
+t.test('bridge gives a container these addresses, and it answers at them', { skip: needs('root') }, async (t) => {
   const host = Netns.create(t, 'host', { duplicates: false })
   const container = Netns.create(t, 'pod', { duplicates: false })
   const list = {

@@ -253,16 +253,20 @@ t.test('a delegate', { skip: needs('root') }, async (t) => {
     copyFileSync(join(BIN, 'host-local'), join(dir, 'copy', 'host-local'))
     t.not(statSync(join(BIN, 'host-local')).ino, statSync(join(dir, 'copy', 'host-local')).ino)
     mkdirSync(join(dir, 'data'))
-    const ipam = { type: 'host-local', dataDir: join(dir, 'data'), ranges: [[{ subnet: '10.1.0.0/24' }]] }
-    const input = JSON.stringify({ cniVersion: '1.1.0', name: 'n', type: 'bridge', ipam })
-    for (const path of [BIN, join(dir, 'copy')]) {
+    const hostLocal = { type: 'host-local', dataDir: join(dir, 'data'), ranges: [[{ subnet: '10.1.0.0/24' }]] }
+    for (const [path, ipam] of [
+      [BIN, hostLocal],
+      [join(dir, 'copy'), hostLocal],
+      [BIN, { type: 'static', addresses: [{ address: '10.1.0.5/24' }] }],
+    ] as const) {
+      const input = JSON.stringify({ cniVersion: '1.1.0', name: 'n', type: 'bridge', ipam })
       const { status, stderr } = spawnSync('strace', ['-f', '-e', 'trace=execve', join(BIN, 'bridge')], {
         input,
         env: { CNI_COMMAND: 'STATUS', CNI_PATH: path },
         encoding: 'utf8',
       })
       t.equal(status, 0, stderr)
-      t.equal(stderr.split('\n').filter((line) => line.includes('execve(')).length, 1, path)
+      t.equal(stderr.split('\n').filter((line) => line.includes('execve(')).length, 1, `${ipam.type} in ${path}`)
     }
   })
 })
