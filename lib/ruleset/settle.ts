@@ -71,6 +71,19 @@ export function withRulesetIfAny(work: (nft: Nftables) => void): void {
   }
 }
 
+/** Runs `look`, which changes nothing; does not where the kernel has no nf_tables. */
+export function lookAtRulesetIfAny(look: (nft: Nftables) => void): void {
+  let nft: Nftables | undefined
+  try {
+    nft = openNftables()
+    look(nft)
+  } catch (error) {
+    if (!isUnsupported(error)) throw error
+  } finally {
+    nft?.close()
+  }
+}
+
 /** For STATUS: throws code 50 with what the kernel lacks for these tables. */
 export function requireTables(skeletons: readonly Skeleton[]): void {
   try {

@@ -39,7 +39,8 @@ export function checkGateway(
     const isOf = wanted.some(({ address }) => address.family === family)
     if (isOf && !host.netconf.forwards(family)) differs(`IPv${family} forwarding is off`)
   }
-  const shared = sharedSubnets(host, settings.bridge, subnets, known)
+  const foreign = known.filter(({ linkIndex }) => linkIndex !== link.index)
+  const shared = sharedSubnets(host, settings.bridge, subnets, foreign)
   for (const whole of shared.whole) {
     const { message, details } = nodeOwnsSubnet(ErrorCode.NotAsConfigured, settings.bridge, whole)
     differs(`${message}: ${details}`)

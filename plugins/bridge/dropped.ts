@@ -8,7 +8,7 @@ import type { ChainName } from '../../lib/netlink/nftables/chain.js'
 import type { Nftables } from '../../lib/netlink/nftables/nftables.js'
 import { droppingChains } from '../../lib/ruleset/admission.js'
 import { couldPass, type Named, type Senders } from '../../lib/ruleset/passage.js'
-import { settle, withRulesetIfAny } from '../../lib/ruleset/settle.js'
+import { lookAtRulesetIfAny, settle } from '../../lib/ruleset/settle.js'
 import { hasHadRecords, hasRecord, keysIn } from '../../lib/store/record.js'
 import { type BridgeConfig, gatewayNameOf, type Settings } from './config.js'
 import { uplinkOf } from './doubts.js'
@@ -51,7 +51,7 @@ export function droppedDoubts(host: Netlink, settings: Settings, prefixes: reado
     )
   }
   let names: string[] = []
-  withRulesetIfAny((nft) =>
+  lookAtRulesetIfAny((nft) =>
     settle('read the chains that drop', () => {
       names = droppingChains(nft)
         .filter((chain) => !pass(nft, chain))
