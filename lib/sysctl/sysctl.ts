@@ -8,7 +8,7 @@
 
 import { CniError, ErrorCode } from '../cni/error.js'
 import { isErrno } from '../sys/errno.js'
-import { close, open, read, writeAt } from '../sys/file.js'
+import { close, open, read, readKernelText, writeAt } from '../sys/file.js'
 import { decodeUtf8, encodeUtf8 } from '../sys/text.js'
 
 /** The value without its newline; undefined where the kernel has no such key. */
@@ -115,4 +115,41 @@ function set(key: string, wanted: string): Outcome {
   } finally {
     close(fd)
   }
+}
+
+/** As `readSysctl`, for values of any length. Undefined also for a setting that can be written alone. */
+export function readLongSysctl(key: string): string | undefined {
+  try {
+    return readKernelText(`/proc/sys/${key}`)?.trim()
+  } catch (error) {
+    if (isErrno(error, 'EACCES', 'EPERM')) return undefined
+    throw error
+  }
+}
+
+/** Writes a setting that the configuration gives. Throws code 5 with the key and the value where that is impossible. */
+export function writeSysctl(key: string, value: string): void {
+  const path = `/proc/sys/${key}`
+  try {
+    const fd = open(path, { mode: 'write' })
+    try {
+      // With a newline, because the kernel takes a write of no bytes for none.
+      writeAt(fd, encodeUtf8(`${value}\n`), 0, path)
+    } finally {
+      close(fd)
+    }
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EINVAL', 'ERANGE', 'EPERM', 'EACCES', 'EROFS')) throw error
+    throw new CniError(
+      ErrorCode.IoFailure,
+      `cannot set sysctl ${key} to ${JSON.stringify(value)}: ${(error as Error).message}`,
+      reasonFor(error),
+    )
+  }
+}
+
+function reasonFor(error: unknown): string {
+  if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 'this network namespace has no such setting: look in /proc/sys/net'
+  if (isErrno(error, 'EINVAL', 'ERANGE')) return 'the kernel does not take this value: correct it in the configuration'
+  return 'make /proc/sys writable here, or take the setting out of the configuration'
 }
