@@ -27,12 +27,16 @@ export interface Attachment {
   /** 16 hex digits for the three. */
   readonly key: string
   readonly stateDir: string
+  /** Path of the container's namespace in this call; `''` where it gave none, and for an attachment of another call. */
+  readonly netns: string
 }
 
 /** What `apply` says of its work while it is under way. */
 export interface Progress<Recorded> {
-  /** Replaces what the record will say. Until `announce` or the end of `apply` it is not written. */
+  /** Replaces what the record will say. Until `save`, `announce` or the end of `apply` it is not written. */
   update(recorded: Recorded): void
+  /** Writes the record as `adding`: what was there before must be on disk before it is changed. */
+  save(): void
   /** Writes the record as `ready` before `apply` has ended, for other calls that look at records. */
   announce(): void
 }
@@ -58,6 +62,8 @@ export interface HostEnd {
 export interface ChainedPlugin<C extends NetworkConfig, Settings, Wanted, Recorded extends HostEnd, Tools> {
   readonly name: string
   readonly schema: Schema
+  /** CNI_ARGS that are not KEY=value pairs are an error on ADD and CHECK. Default false. */
+  readonly usesArgs?: boolean
   /** Returns undefined where the configuration asks for nothing. Throws code 7. */
   settings(config: C): Settings | undefined
   /** Opens the tools for ADD and CHECK, and closes them after `work`. */
@@ -100,6 +106,7 @@ export function defineChained<C extends NetworkConfig, Settings, Wanted, Recorde
   return definePlugin<C>({
     name: plugin.name,
     schema: plugin.schema,
+    usesArgs: plugin.usesArgs === true,
     add: (request) => add(plugin, request),
     check: (request) => check(plugin, request),
     del: (request) => del(plugin, request),
@@ -138,6 +145,7 @@ function add<C extends NetworkConfig, S, W, R extends HostEnd, T>(
             update(latest) {
               recorded = latest
             },
+            save: () => claim.write('adding', recorded),
             announce: () => claim.write('ready', recorded),
           })
           claim.write('ready', recorded)
@@ -161,7 +169,8 @@ function del<C extends NetworkConfig, S, W, R extends HostEnd, T>(
   removeAbandoned<R>(place, {
     own: at.key,
     linkOf: ({ link }) => link,
-    remove: (gone, recorded) => plugin.usingIfAny((tools) => plugin.withdraw(tools, { ...at, ...gone }, recorded)),
+    remove: (gone, recorded) =>
+      plugin.usingIfAny((tools) => plugin.withdraw(tools, { ...at, ...gone, netns: '' }, recorded)),
   })
 }
 
@@ -203,7 +212,7 @@ function gc<C extends NetworkConfig, S, W, R extends HostEnd, T>(
   plugin.usingIfAny((tools) => {
     collectRecords<R>(place, keep, failures, ({ key, containerId, ifName }, recorded) => {
       if (recorded === undefined) plugin.withdrawKey(tools, key, place.stateDir)
-      else plugin.withdraw(tools, { ...place, containerId, ifName, key }, recorded)
+      else plugin.withdraw(tools, { ...place, containerId, ifName, key, netns: '' }, recorded)
     })
     failures.attempt('cannot look for what has lost its record', () => {
       const known = new Set([...keep, ...recordedKeys(place)])
@@ -221,7 +230,8 @@ function attachmentOf({
   network,
   containerId,
   ifName,
-}: Pick<DelRequest<NetworkConfig>, 'config' | 'network' | 'containerId' | 'ifName'>): Attachment {
+  netns,
+}: Pick<DelRequest<NetworkConfig>, 'config' | 'network' | 'containerId' | 'ifName' | 'netns'>): Attachment {
   const key = attachmentKey(network, containerId, ifName)
-  return { network, containerId, ifName, key, stateDir: stateDirOf(config) }
+  return { network, containerId, ifName, key, stateDir: stateDirOf(config), netns }
 }

@@ -3,7 +3,7 @@
 import { findAttribute } from '../codec/reader.js'
 import { AF_INET } from '../family.js'
 import type { Message } from '../message.js'
-import { IFF_UP, LINK_HEADER_LENGTH } from './attributes.js'
+import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP, LINK_HEADER_LENGTH } from './attributes.js'
 import { linkMessage } from './info.js'
 import { type AddressGenerationMode, addressGenerationModeOf } from './kind.js'
 import type { LinkData } from './kinds.js'
@@ -43,6 +43,16 @@ export interface Link {
   readonly data: LinkData | undefined
   /** What it is as a bridge's port. */
   readonly port: BridgePort | undefined
+}
+
+/** Whether somebody has asked for promiscuous mode by the link's own flag; `promiscuity` counts a bridge's wish too. */
+export function isPromiscuous({ flags }: Pick<Link, 'flags'>): boolean {
+  return (flags & IFF_PROMISC) !== 0
+}
+
+/** Whether the link takes all multicast frames. */
+export function isAllMulticast({ flags }: Pick<Link, 'flags'>): boolean {
+  return (flags & IFF_ALLMULTI) !== 0
 }
 
 /** Reads one thing of RTM_NEWLINK. */
