@@ -72,6 +72,9 @@ step 5 ADD a '"type":"static","ipam":{"type":"static","addresses":[{"address":"1
 step 5 ADD e "$(bridge '[{"subnet":"10.4.0.0/16"}]' ',"bridge":"cni1"')"
 step 5 ADD d "$one"
 d=$result
+settings='"type":"tuning","sysctl":{"net.ipv4.conf.IFNAME.log_martians":"1"},"mtu":1400,"mac":"02:11:22:33:44:55"'
+step 5 ADD d "$settings,\"prevResult\":$d"
+step 5 DEL d "$settings,\"prevResult\":$d"
 for type in host-gw vxlan; do
   step 5 ADD d "\"type\":\"$type\",$nodes,\"prevResult\":$d"
 done

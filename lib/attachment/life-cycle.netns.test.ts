@@ -14,6 +14,7 @@ const PLUGINS: Json[] = [
   { type: 'portmap', runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] } },
   { type: 'firewall', ingressPolicy: 'isolated' },
   { type: 'bandwidth', ingressRate: 8e6, egressRate: 4e6 },
+  { type: 'tuning', mtu: 1400, sysctl: { 'net.ipv4.conf.IFNAME.arp_notify': '1' } },
   { type: 'bridge', bridge: 'br7', ipMasq: true, ipam: { type: 'host-local', subnet: '10.7.0.0/24' } },
 ]
 
@@ -96,7 +97,7 @@ for (const plugin of PLUGINS) {
         t.same(scene.records(), [], `${name} ${nth}: ${answer.stdout}`)
       }
     }
-    t.ok(failed > 3, `${failed} have failed`)
+    t.ok(failed > 2, `${failed} have failed`)
   })
 
   t.test(`${plugin.type}: a DEL that is killed leaves a record that says so`, { skip }, async (t) => {
