@@ -176,6 +176,22 @@ export const PLUGINS: readonly Descriptor[] = [
     needs: ['nft'],
   },
   {
+    type: 'tuning',
+    kind: 'chained',
+    config: { sysctl: { 'net.ipv4.conf.IFNAME.arp_notify': '1' }, mtu: 1400, allmulti: true, txQLen: 100 },
+    capabilities: { mac: '02:11:22:33:44:55' },
+    noop: { sysctl: null, mtu: null, allmulti: null, txQLen: null },
+    faults: {
+      'a MAC of three bytes': { mac: '02:11:22' },
+      'a setting of the host': { sysctl: { 'kernel.hostname': 'suite' } },
+      'an MTU that IPv4 cannot have': { mtu: 20 },
+    },
+    spoil: ['for path in /run/netns/*; do nsenter --net=$path ip link set eth0 txqueuelen 7 2>/dev/null || true; done'],
+    state: ['/run/flatnet'],
+    stateKey: 'stateDir',
+    needs: ['veth'],
+  },
+  {
     type: 'host-gw',
     kind: 'chained',
     config: { nodes: NODES },

@@ -283,6 +283,12 @@ fi`,
     script: where('192.0.2.7/24', refuse(100), 'CHECK'),
   },
   {
+    name: 'does not compare the length of the queue',
+    plugin: 'tuning',
+    breaks: 'CHK-08',
+    script: input('s/,"txQLen":100//', 'CHECK'),
+  },
+  {
     name: 'does not look for its rules',
     plugin: 'portmap',
     breaks: 'CHK-08',

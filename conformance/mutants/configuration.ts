@@ -190,6 +190,13 @@ export const CONFIGURATION: readonly Mutant[] = [
     script: `case $CNI_COMMAND$CNI_ARGS in ADDIP=*) export CNI_ARGS= ;; esac`,
   },
   {
+    name: 'does not see MAC where it is the only pair',
+    plugin: 'tuning',
+    breaks: 'CAR-01',
+    also: { 'ARG-04': 'has MAC as the only pair' },
+    script: `case $CNI_COMMAND$CNI_ARGS in *[/\\;,]*) ;; ADDMAC=*) export CNI_ARGS= ;; esac`,
+  },
+  {
     name: 'wants IgnoreUnknown before what it does not know',
     plugin: 'host-local',
     breaks: 'CAR-02',
