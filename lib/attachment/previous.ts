@@ -5,7 +5,6 @@ import type { Interface, Ip, Result } from '../cni/result.js'
 import { type Family, type IpAddress, parseAddress } from '../ip/address.js'
 import type { Link } from '../netlink/links/link.js'
 import type { Netlink } from '../netlink/netlink.js'
-import { isErrno } from '../sys/errno.js'
 
 /** The previous result; code 7 where there is none. */
 export function requirePrevious(plugin: string, prevResult: Result | undefined): Result {
@@ -63,14 +62,10 @@ export function vlanGateway(host: Netlink, previous: Result): Link | undefined {
  * asked for.
  */
 export function linkTowards(host: Netlink, address: IpAddress, known: readonly Link[] = []): Link | undefined {
-  try {
-    // An entry with several next hops names no link; a packet's route does.
-    const entry = host.routes.match(address)
-    const { link, type } = entry.link === undefined ? host.routes.get(address) : entry
-    if (link === undefined || type !== 'unicast') return undefined
-    return known.find(({ index }) => index === link) ?? host.links.find(link)
-  } catch (error) {
-    if (isErrno(error, 'ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES')) return undefined
-    throw error
-  }
+  const entry = host.routes.match(address)
+  if (entry === undefined) return undefined
+  // An entry with several next hops names no link; a packet's route does.
+  const route = entry.link === undefined ? host.routes.get(address) : entry
+  if (route?.link === undefined || route.type !== 'unicast') return undefined
+  return known.find(({ index }) => index === route.link) ?? host.links.find(route.link)
 }

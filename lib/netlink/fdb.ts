@@ -14,7 +14,7 @@ import {
   stateNumber,
   writeNeighbourHeader,
 } from './neighbour-message.js'
-import type { NetlinkSocket } from './socket.js'
+import { ENOENT, type NetlinkSocket } from './socket.js'
 
 const NTF_SELF = 0x02
 const NTF_MASTER = 0x04
@@ -136,6 +136,11 @@ export class Fdb {
   /** Throws NetlinkError ENOENT where there is none. */
   get(linkIndex: number, spec: FdbSpec): FdbEntry {
     return this.socket.get(getFdb(linkIndex, spec), (message) => readFdb(message) as FdbEntry)
+  }
+
+  /** Undefined where there is none. */
+  find(linkIndex: number, spec: FdbSpec): FdbEntry | undefined {
+    return this.socket.find(getFdb(linkIndex, spec), (message) => readFdb(message) as FdbEntry, [ENOENT])
   }
 
   /** All of one link, selected by the kernel. */

@@ -17,7 +17,7 @@ import {
 } from './links/requests.js'
 import { addVlan, listVlans, readVlans, removeVlan, type Vlan, type VlanSpec } from './links/vlan.js'
 import type { Message } from './message.js'
-import type { NetlinkSocket } from './socket.js'
+import { ENODEV, type NetlinkSocket } from './socket.js'
 
 export class Links {
   constructor(private readonly socket: NetlinkSocket) {}
@@ -55,12 +55,7 @@ export class Links {
   }
 
   private ask<T>(which: string | number, read: (message: Message) => T, namespaceId?: number): T | undefined {
-    try {
-      return this.socket.get(getLink(which, namespaceId), read)
-    } catch (error) {
-      if (isErrno(error, 'ENODEV')) return undefined
-      throw error
-    }
+    return this.socket.find(getLink(which, namespaceId), read, [ENODEV])
   }
 
   /** Those that match, selected by the kernel. */

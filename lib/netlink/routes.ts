@@ -17,7 +17,7 @@ import {
   type Request,
 } from './message.js'
 import { type Scope, scopeName, scopeNumber } from './scope.js'
-import type { NetlinkSocket } from './socket.js'
+import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, type NetlinkSocket } from './socket.js'
 
 const RTM_NEWROUTE = 24
 const RTM_DELROUTE = 25
@@ -285,6 +285,9 @@ export function readRoute({ reader, start, end }: Message): KnownRoute | undefin
   }
 }
 
+/** Answers where no route leads: none at all, or one of type `unreachable`, `blackhole` or `prohibit`. */
+const UNREACHABLE = [ENETUNREACH, EHOSTUNREACH, EINVAL, EACCES]
+
 export class Routes {
   constructor(private readonly socket: NetlinkSocket) {}
 
@@ -312,17 +315,17 @@ export class Routes {
     }
   }
 
-  /** The route a packet to `address` would take. Throws NetlinkError ENETUNREACH where there is none. */
-  get(address: IpAddress): KnownRoute {
-    return this.socket.get(getRoute(address), (message) => readRoute(message) as KnownRoute)
+  /** The route a packet to `address` would take; undefined where none leads there. */
+  get(address: IpAddress): KnownRoute | undefined {
+    return this.socket.find(getRoute(address), (message) => readRoute(message) as KnownRoute, UNREACHABLE)
   }
 
   /**
    * The entry of a table that such a packet's route comes from (Linux 4.13; an older one answers as to `get`). A source
-   * is not chosen for it: for IPv6 that means a look at the addresses of every link.
-   * Throws NetlinkError ENETUNREACH where there is none.
+   * is not chosen for it: for IPv6 that means a look at the addresses of every link. Undefined where there is none.
    */
-  match(address: IpAddress): KnownRoute {
-    return this.socket.get(getRoute(address, { entry: true }), (message) => readRoute(message) as KnownRoute)
+  match(address: IpAddress): KnownRoute | undefined {
+    const request = getRoute(address, { entry: true })
+    return this.socket.find(request, (message) => readRoute(message) as KnownRoute, UNREACHABLE)
   }
 }

@@ -9,7 +9,7 @@ import type { Message, Request } from './message.js'
 import { addNeighbour, getNeighbour, removeNeighbour } from './neighbours.js'
 import { getNetconf } from './netconf.js'
 import { addRoute, removeRoute } from './routes.js'
-import { NETLINK_ROUTE, NetlinkSocket } from './socket.js'
+import { ENODEV, ENOENT, NETLINK_ROUTE, NetlinkSocket } from './socket.js'
 import { addIngress, deleteQdisc, getQdisc, setTokenBucket } from './tc/qdisc.js'
 import { redirectArriving } from './tc/redirect.js'
 
@@ -188,6 +188,18 @@ t.test('get() asks again with a larger buffer when the reply was cut', async (t)
   const { datagrams } = fakeKernel(([sent]) => [message(24, 0, sent?.sequence ?? 0, Buffer.alloc(100_000, 9))])
   t.equal(new NetlinkSocket(NETLINK_ROUTE).get(ask, value), 9)
   t.equal(datagrams.length, 2)
+})
+
+t.test('find() returns undefined for the errnos that mean absence, and throws any other', async (t) => {
+  let errno = 0
+  fakeKernel(([sent]) => [
+    errno === 0 ? message(24, 0, sent?.sequence ?? 0, Buffer.from([9, 0, 0, 0])) : error(sent?.sequence ?? 0, errno),
+  ])
+  const find = () => new NetlinkSocket(NETLINK_ROUTE).find(ask, value, [ENOENT, ENODEV])
+  t.equal(find(), 9)
+  for (errno of [ENOENT, ENODEV]) t.equal(find(), undefined)
+  errno = 1
+  t.throws(find, { message: 'list things: EPERM' })
 })
 
 t.test('dump() collects parts however they are split, and leaves out what is undefined', async (t) => {

@@ -32,6 +32,14 @@ export const NETLINK_GENERIC = 16
 const NLM_F_CAPPED = 0x100
 const NLM_F_ACK_TLVS = 0x200
 
+/** What the kernel answers where there is no such thing, and where no route leads (include/uapi/asm-generic/errno.h). */
+export const ENOENT = 2
+export const EACCES = 13
+export const ENODEV = 19
+export const EINVAL = 22
+export const ENETUNREACH = 101
+export const EHOSTUNREACH = 113
+
 const DUMP_ATTEMPTS = 10
 /** Refusals are queued in the receive buffer until we read them: 128 of them fit the smallest default. */
 const CHUNK_REQUESTS = 128
@@ -119,20 +127,31 @@ export class NetlinkSocket {
 
   /** Asks for one thing. Throws the kernel's refusal, ENODEV or ENOENT where there is no such thing. */
   get<T>(request: Request, read: (message: Message) => T): T {
-    let result: { value: T } | undefined
+    return (this.ask(request, read, []) as { value: T }).value
+  }
+
+  /** As `get`, and returns undefined where the kernel answers with an errno of `absent`, without the cost of an error. */
+  find<T>(request: Request, read: (message: Message) => T, absent: readonly number[]): T | undefined {
+    return this.ask(request, read, absent)?.value
+  }
+
+  private ask<T>(request: Request, read: (message: Message) => T, absent: readonly number[]): { value: T } | undefined {
     // A reply that was cut is asked for again; the buffer has grown by then.
-    for (let attempt = 0; result === undefined && attempt < 3; attempt++) {
+    for (let attempt = 0; attempt < 3; attempt++) {
       const writer = beginWriting()
       const sequence = this.append(writer, request, 0)
       this.transmit(writer, request)
+      let result: { value: T } | undefined
+      let isAbsent = false
       this.collect(request, sequence, (reply) => {
-        if (reply.type === NLMSG_ERROR) this.acknowledged(reply, request)
-        else result = { value: read(reply) }
+        if (reply.type !== NLMSG_ERROR) result = { value: read(reply) }
+        else if (absent.includes(errnoOf(reply))) isAbsent = true
+        else this.acknowledged(reply, request)
         return true
       })
+      if (isAbsent || result !== undefined) return result
     }
-    if (result === undefined) throw this.errorOf(request, 90)
-    return result.value
+    throw this.errorOf(request, 90)
   }
 
   /**
@@ -151,23 +170,14 @@ export class NetlinkSocket {
     this.collect(first, firstSequence, (reply) => {
       const at = reply.sequence - firstSequence
       const request = requests[at] ?? first
-      const error = reply.type === NLMSG_ERROR ? this.refusal(reply, request) : undefined
-      if (error !== undefined && !isErrno(error, 'ENOENT')) failure ??= error
-      answers.set(at, reply.type === NLMSG_ERROR ? undefined : read(reply))
+      const isRefused = reply.type === NLMSG_ERROR
+      if (isRefused && errnoOf(reply) !== ENOENT) failure ??= this.refusal(reply, request)
+      answers.set(at, isRefused ? undefined : read(reply))
       return answers.size === requests.length
     })
     if (failure !== undefined) throw failure
     // An answer that did not fit the buffer is lost with those behind it, and asked for again.
-    return requests.map((request, at) => (answers.has(at) ? answers.get(at) : this.getIfAny(request, read)))
-  }
-
-  private getIfAny<T>(request: Request, read: (message: Message) => T): T | undefined {
-    try {
-      return this.get(request, read)
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined
-      throw error
-    }
+    return requests.map((request, at) => (answers.has(at) ? answers.get(at) : this.find(request, read, [ENOENT])))
   }
 
   /**
@@ -372,7 +382,7 @@ export class NetlinkSocket {
   /** struct nlmsgerr: the errno, the request's header and, unless capped, its body; then the extended attributes. */
   private refusal(reply: Reply, request: Request): NetlinkError | undefined {
     const { reader, start, end, flags } = reply
-    const errno = -reader.view.getInt32(start, true)
+    const errno = errnoOf(reply)
     if (errno === 0) return undefined
     if ((flags & NLM_F_ACK_TLVS) === 0) return this.errorOf(request, errno)
     const echoed = (flags & NLM_F_CAPPED) !== 0 ? HEADER_LENGTH : (reader.view.getUint32(start + 4, true) + 3) & ~3
@@ -396,6 +406,11 @@ export class NetlinkSocket {
   private errorOf(request: Request, errno: number, extended?: ExtendedAck): NetlinkError {
     return new NetlinkError(request.about(this.linkNames.describe), errno, extended)
   }
+}
+
+/** Of an NLMSG_ERROR; 0 where all is well. */
+function errnoOf({ reader, start }: Reply): number {
+  return -reader.view.getInt32(start, true)
 }
 
 function beginWriting(): Writer {

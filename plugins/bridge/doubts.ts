@@ -14,11 +14,11 @@ import { isWithoutIpv6 } from './gateway-ipv6.js'
 import type { Shared, SharedSubnets } from './node-subnets.js'
 
 /** Addresses for documentation (RFC 5737, RFC 3849): where no route names them, they go the default way. */
-const ELSEWHERE = { 4: '192.0.2.1', 6: '2001:db8::1' } as const
+const ELSEWHERE = { 4: parseAddress('192.0.2.1'), 6: parseAddress('2001:db8::1') }
 
 /** The link that the default way of a family leaves by. */
 export function uplinkOf(host: Netlink, family: Family): Link | undefined {
-  const address = parseAddress(ELSEWHERE[family])
+  const address = ELSEWHERE[family]
   return address === undefined ? undefined : linkTowards(host, address)
 }
 

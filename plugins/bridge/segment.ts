@@ -37,12 +37,14 @@ export interface Whereabouts {
 /** The port that a MAC is behind, or is the MAC of. Undefined where the bridge does not know it, or not any more. */
 export function locate({ host, bridge, vlan }: Segment, mac: string): Whereabouts | undefined {
   try {
-    const { linkIndex, state } = host.fdb.get(bridge.index, { mac, vlan, self: true })
+    const entry = host.fdb.find(bridge.index, { mac, vlan, self: true })
+    if (entry === undefined) return undefined
+    const { linkIndex, state } = entry
     const port = linkIndex === bridge.index ? bridge : host.links.find(linkIndex)
     return port === undefined ? undefined : { port, own: state === 'permanent' }
   } catch (error) {
     // Linux before 5.0 looks up nothing in a bridge's table.
-    if (isErrno(error, 'ENOENT', 'EOPNOTSUPP', 'EINVAL')) return undefined
+    if (isErrno(error, 'EOPNOTSUPP', 'EINVAL')) return undefined
     throw error
   }
 }

@@ -132,12 +132,7 @@ function isLocal(host: Netlink, address: IpAddress, known: Map<string, boolean>)
   const key = address.bytes.join('.')
   let answer = known.get(key)
   if (answer === undefined) {
-    try {
-      answer = host.routes.get(address).type === 'local'
-    } catch (error) {
-      if (!isErrno(error, 'ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES')) throw error
-      answer = false
-    }
+    answer = host.routes.get(address)?.type === 'local'
     known.set(key, answer)
   }
   return answer

@@ -9,7 +9,6 @@ import type { IpAddress } from '../../lib/ip/address.js'
 import { equalPrefixes, hostPrefix } from '../../lib/ip/prefix.js'
 import type { Link } from '../../lib/netlink/links/link.js'
 import type { Netlink } from '../../lib/netlink/netlink.js'
-import { isErrno } from '../../lib/sys/errno.js'
 import type { PtpConfig } from './config.js'
 
 /** Whoever attached it: a route to the address alone, by a pair, is another container's. */
@@ -29,12 +28,7 @@ export function holder(
 
 /** The link that the host reaches this address by, and no other address. */
 function linkOf(host: Netlink, address: IpAddress): Link | undefined {
-  try {
-    const { to, link } = host.routes.match(address)
-    const isOwn = to !== 'default' && equalPrefixes(to, hostPrefix(address))
-    return isOwn && link !== undefined ? host.links.find(link) : undefined
-  } catch (error) {
-    if (isErrno(error, 'ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES')) return undefined
-    throw error
-  }
+  const route = host.routes.match(address)
+  if (route?.link === undefined || route.to === 'default') return undefined
+  return equalPrefixes(route.to, hostPrefix(address)) ? host.links.find(route.link) : undefined
 }

@@ -3,7 +3,7 @@
 import { isErrno } from '../../sys/errno.js'
 import { NetlinkError } from '../error.js'
 import type { Message, Request } from '../message.js'
-import { NETLINK_NETFILTER, NetlinkSocket } from '../socket.js'
+import { ENOENT, NETLINK_NETFILTER, NetlinkSocket } from '../socket.js'
 import { type Chain, type ChainName, getChain, listChains, readChain } from './chain.js'
 import { type Element, getElement, listElements, readElements } from './element.js'
 import {
@@ -128,12 +128,7 @@ export class Nftables {
   }
 
   private find<T>(request: Request, read: (message: Message) => T): T | undefined {
-    try {
-      return this.socket.get(request, read)
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined
-      throw error
-    }
+    return this.socket.find(request, read, [ENOENT])
   }
 
   private list<T>(request: Request, read: (message: Message) => T): T[] {
