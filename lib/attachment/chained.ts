@@ -215,8 +215,10 @@ function gc<C extends NetworkConfig, S, W, R extends HostEnd, T>(
       else plugin.withdraw(tools, { ...place, containerId, ifName, key, netns: '' }, recorded)
     })
     failures.attempt('cannot look for what has lost its record', () => {
-      const known = new Set([...keep, ...recordedKeys(place)])
-      for (const key of plugin.stale(tools, network, known)) {
+      const stale = plugin.stale(tools, network, keep)
+      // The records are read after the kernel: what an ADD has made meanwhile has one.
+      const recorded = new Set(stale.length === 0 ? [] : recordedKeys(place))
+      for (const key of stale.filter((one) => !recorded.has(one))) {
         failures.attempt(`cannot remove what is left of ${key}`, () => plugin.withdrawKey(tools, key, place.stateDir))
       }
     })

@@ -19,7 +19,7 @@ import type { Differs, Look, Made } from './model.js'
 import type { InterfacePlugin } from './plugin.js'
 import { type Attached, placeOf } from './record.js'
 import { addressesOf } from './routes.js'
-import { checkRules } from './rules.js'
+import { checkRules, removeRules } from './rules.js'
 import type { InterfaceSettings } from './settings.js'
 
 export function check<C extends NetworkConfig, S extends InterfaceSettings, M extends Made>(
@@ -117,6 +117,7 @@ function undoUnfinished(
     return
   }
   detach(plugin, host, { key: attachmentKey(network, containerId, ifName), ifName }, record.earlier.content)
+  removeRules({ network, containerId, ifName }, record.earlier.content)
   ipam?.run('DEL')
   record.remove()
 }

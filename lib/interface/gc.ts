@@ -9,12 +9,12 @@ import type { AttachmentName } from '../cni/attachments.js'
 import type { NetworkConfig } from '../cni/config.js'
 import { findDelegate } from '../cni/delegate.js'
 import { type GcRequest, keeps } from '../cni/request.js'
-import { readAlias } from '../interface/identity.js'
 import type { Netlink } from '../netlink/netlink.js'
 import { openHost } from '../netns/namespace.js'
 import { attachmentKey, listRecords, type RecordsPlace } from '../store/record.js'
 import { encodeUtf8 } from '../sys/text.js'
 import { detach, remove } from './detach.js'
+import { readAlias } from './identity.js'
 import { type Attached, PAIRING, placesOf } from './record.js'
 import { collectRules, removeRules } from './rules.js'
 
@@ -42,7 +42,7 @@ export function gc(plugin: Collecting, request: GcRequest<NetworkConfig>): void 
       living = stillThere(place, host, !failures.none)
     })
     failures.attempt('cannot look for rules without a record', () =>
-      collectRules(network, known(), (what, action) => failures.attempt(what, action)),
+      collectRules(network, known, (what, action) => failures.attempt(what, action)),
     )
   }
   const ipam = config.ipam?.type ?? ''

@@ -55,8 +55,7 @@ function includes(refused: readonly Held[], address: IpAddress): boolean {
   return refused.some((one) => equalAddresses(one.address, address))
 }
 
-const REMEDY =
-  'networks that share a bridge must have one name, and so one store of leases, or ranges that do not overlap'
+const REMEDY = 'networks whose ranges overlap on one node must have one name, and so one store of leases'
 
 function unavailable({ address, holder, segment }: Held, refused: readonly Held[]): CniError {
   const others = refused.length > 1 ? `, as it did with ${refused.length - 1} other addresses in use` : ''

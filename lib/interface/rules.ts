@@ -141,16 +141,21 @@ export function checkRules(request: Whose, attached: Attached): string[] {
 /** GC: attachments in the tables that are neither valid nor recorded. */
 export function collectRules(
   network: string,
-  keep: ReadonlySet<string>,
+  known: () => ReadonlySet<string>,
   attempt: (what: string, action: () => void) => void,
 ): void {
   withRulesetIfAny((nft) => {
-    for (const key of staleMasquerades(nft, network, keep)) {
-      attempt('cannot end masquerading', () => unmasquerade(nft, key))
+    const [masqueraded, guarded] = [staleMasquerades(nft, network, NONE), staleMacs(nft, network, NONE)]
+    // The records are read after the tables: what an ADD has put there meanwhile has one.
+    const keep = masqueraded.length + guarded.length === 0 ? NONE : known()
+    for (const key of masqueraded) {
+      if (!keep.has(key)) attempt('cannot end masquerading', () => unmasquerade(nft, key))
     }
-    for (const key of staleMacs(nft, network, keep)) attempt('cannot end a MAC check', () => unguardMac(nft, key))
+    for (const key of guarded) if (!keep.has(key)) attempt('cannot end a MAC check', () => unguardMac(nft, key))
   })
 }
+
+const NONE: ReadonlySet<string> = new Set()
 
 /** STATUS: what the kernel lacks, before a pod fails for it. */
 export function requireRules({ masquerade: asked, checksMac }: InterfaceSettings): void {

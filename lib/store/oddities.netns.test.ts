@@ -227,6 +227,7 @@ t.test('what is read by name is read by the one way that knows odd things', asyn
     'ipam/host-local/leases.ts', // to be written again
     'ipam/host-local/records.ts', // to be written
     'ipam/host-local/store.ts', // the lock
+    'plugins/tuning/allow-list.ts', // one that is odd must not count as absent, which allows everything
   ]
   const sources = ['lib', 'plugins', 'ipam']
     .flatMap(filesBelow)
