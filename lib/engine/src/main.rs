@@ -166,8 +166,9 @@ unsafe fn fail_with_exception(ctx: *mut qjs::JSContext) -> ! {
         // The engine throws null where it has no memory for an error, and then it may have none for words either.
         let words = if qjs::JS_IsNull(error) { core::ptr::null() } else { qjs::JS_ToCString(ctx, error) };
         let details = if words.is_null() { OUT_OF_MEMORY } else { CStr::from_ptr(words).to_str().unwrap_or("") };
-        // An error that says nothing at all is one whose words found no room.
-        if details.is_empty() || details.ends_with(OUT_OF_MEMORY) || details.ends_with(WORDLESS) {
+        // An error that says nothing but its class is one whose words found no room.
+        let is_class_alone = details.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if is_class_alone || details.ends_with(OUT_OF_MEMORY) || details.ends_with(WORDLESS) {
             last_words::fail(
                 OUT_OF_MEMORY,
                 "the plugin needs more than ulimit -v and ulimit -d allow, or more than 256 MiB",
