@@ -33,6 +33,8 @@ export interface Attachment {
 
 /** What `apply` says of its work while it is under way. */
 export interface Progress<Recorded> {
+  /** What `keeps` has kept. */
+  readonly earlier: Recorded | undefined
   /** Replaces what the record will say. Until `save`, `announce` or the end of `apply` it is not written. */
   update(recorded: Recorded): void
   /** Writes the record as `adding`: what was there before must be on disk before it is changed. */
@@ -80,7 +82,15 @@ export interface ChainedPlugin<C extends NetworkConfig, Settings, Wanted, Record
   record(wanted: Wanted): Recorded
   /** What a record looks like; one that does not counts as absent. */
   readonly shape: Shape
-  /** Makes it. What it has made is undone where it throws. Returns the result where that is not the previous one. */
+  /**
+   * Whether what an earlier ADD of this attachment has finished stays, for this one to add to, as where a list has the
+   * plugin twice; its record is then `progress.earlier`. Default: it is undone first.
+   */
+  keeps?(tools: Tools, at: Attachment, earlier: Recorded): boolean
+  /**
+   * Makes it. What it has made is undone where it throws, together with what was kept. Returns the result where that is not
+   * the previous one.
+   */
   apply(tools: Tools, at: Attachment, wanted: Wanted, progress: Progress<Recorded>): Result | undefined
   /** For DEL and GC: removes what `apply` made, whole or in part; what is absent already is no error. */
   withdraw(tools: Tools, at: Attachment, recorded: Recorded): void
@@ -133,15 +143,23 @@ function add<C extends NetworkConfig, S, W, R extends HostEnd, T>(
     const wanted = plugin.wanted(tools, request, settings, previous)
     if (wanted === undefined) return previous
     let recorded = plugin.record(wanted)
+    let kept: R | undefined
     const undo = (what: R) => (plugin.undo ?? plugin.withdraw)(tools, at, what)
     return transaction<R, Result>(
       { ...at, plugin: plugin.name, shape: plugin.shape },
       {
         planned: recorded,
+        keeps({ state, sameBoot, content }) {
+          if (state !== 'ready' || !sameBoot || plugin.keeps?.(tools, at, content) !== true) return false
+          recorded = content
+          kept = content
+          return true
+        },
         settle: (earlier) => undo(earlier.content),
         work(claim, steps) {
           steps.push(`what ${plugin.name} did`, () => undo(recorded))
           const result = plugin.apply(tools, at, wanted, {
+            earlier: kept,
             update(latest) {
               recorded = latest
             },

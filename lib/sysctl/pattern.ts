@@ -153,9 +153,16 @@ class Parser {
     const from = first === '\\' ? this.take() : first
     if (this.next !== '-' || this.pattern.charAt(this.at + 1) === ']') return is(from)
     this.take()
-    const to = this.skip('\\') ? this.take() : this.take()
+    const to = this.skip('\\') ? this.endOfRange() : this.take()
     if (to < from) throw new PatternError(`the range "${from}-${to}" is empty`)
     return BETWEEN(from, to)
+  }
+
+  /** Behind a backslash. A set of characters such as `\d` ends no range. */
+  private endOfRange(): string {
+    const escaped = this.take()
+    if (!PUNCTUATION.includes(escaped)) throw new PatternError(`"\\${escaped}" cannot end a range`)
+    return escaped
   }
 }
 

@@ -117,14 +117,22 @@ function set(key: string, wanted: string): Outcome {
   }
 }
 
-/** As `readSysctl`, for values of any length. Undefined also for a setting that can be written alone. */
+/** As `readSysctl`, for values of any length. Undefined also for a setting that can be written alone, or that has no value yet. */
 export function readLongSysctl(key: string): string | undefined {
   try {
     return readKernelText(`/proc/sys/${key}`)?.trim()
   } catch (error) {
-    if (isErrno(error, 'EACCES', 'EPERM')) return undefined
+    if (isErrno(error, 'EACCES', 'EPERM') || isAboutSecret(key, error)) return undefined
     throw error
   }
+}
+
+/**
+ * Of a secret the kernel answers EIO to a read while it is unset, and to a write of what is no IPv6 address. For other
+ * settings EIO is a failure.
+ */
+function isAboutSecret(key: string, error: unknown): boolean {
+  return isErrno(error, 'EIO') && key.endsWith('/stable_secret')
 }
 
 /** Writes a setting that the configuration gives. Throws code 5 with the key and the value where that is impossible. */
@@ -139,11 +147,15 @@ export function writeSysctl(key: string, value: string): void {
       close(fd)
     }
   } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EINVAL', 'ERANGE', 'EPERM', 'EACCES', 'EROFS')) throw error
+    if (
+      !isErrno(error, 'ENOENT', 'ENOTDIR', 'EINVAL', 'ERANGE', 'EPERM', 'EACCES', 'EROFS') &&
+      !isAboutSecret(key, error)
+    )
+      throw error
     throw new CniError(
       ErrorCode.IoFailure,
       `cannot set sysctl ${key} to ${JSON.stringify(value)}: ${(error as Error).message}`,
-      reasonFor(error),
+      isAboutSecret(key, error) ? 'it must be an IPv6 address' : reasonFor(error),
     )
   }
 }

@@ -8,6 +8,7 @@ import { readAllowList } from './allow-list.js'
 import { schema } from './config.generated.js'
 import { type Settings, settingsOf, type TuningConfig } from './config.js'
 import { differences } from './differences.js'
+import { isOf } from './earlier.js'
 import { putBackAll, putBackLink } from './put-back.js'
 import { SHAPE, type Tuned, unchanged } from './record.js'
 import { putBackReference } from './reference-backup.js'
@@ -24,6 +25,7 @@ export const { main } = defineChained<TuningConfig, Settings, Wanted, Tuned, und
   wanted: (_tools, request, settings, previous) => wantedTuning(request, settings, previous),
   record: ({ netns }) => unchanged(netns),
   shape: SHAPE,
+  keeps: (_tools, at, earlier) => isOf(at, earlier),
   apply: (_tools, at, wanted, progress) => tune(at, wanted, progress),
   undo: (_tools, at, recorded) => putBackAll(at, recorded),
   withdraw: (_tools, at, recorded) => putBackLink(at, recorded),

@@ -2,6 +2,7 @@
 
 import { messageOf } from '../../lib/cni/error.js'
 import type { DelRequest } from '../../lib/cni/request.js'
+import { parseMac } from '../../lib/ip/mac.js'
 import { openNetlink } from '../../lib/netlink/netlink.js'
 import { inContainerIfPresent } from '../../lib/netns/namespace.js'
 import { hasShape, type Shape } from '../../lib/store/shape.js'
@@ -16,11 +17,11 @@ const DATA_DIR = '/run/cni/tuning'
 const LIMIT = 1 << 16
 
 interface Backup {
-  readonly mac?: string
-  readonly mtu?: number
-  readonly promisc?: boolean
-  readonly allmulti?: boolean
-  readonly txQLen?: number
+  readonly mac?: string | undefined
+  readonly mtu?: number | undefined
+  readonly promisc?: boolean | undefined
+  readonly allmulti?: boolean | undefined
+  readonly txQLen?: number | undefined
 }
 
 const SHAPE: Shape = {
@@ -60,10 +61,27 @@ function putBack(netns: string, ifName: string, { mac, mtu, promisc, allmulti, t
 function parse(bytes: Uint8Array, path: string): Backup | undefined {
   try {
     const value: unknown = JSON.parse(decodeUtf8(bytes) ?? '')
-    if (hasShape(value, SHAPE)) return value as Backup
+    if (hasShape(value, SHAPE)) return usable(value as Backup, path)
     warn(`${path} is not a backup of the reference plugin: it is removed`)
   } catch (error) {
     warn(`${path} is not a backup of the reference plugin: ${messageOf(error)}: it is removed`)
   }
   return undefined
+}
+
+/** Without what no link can have: it would fail each DEL. */
+function usable({ mac, mtu, txQLen, promisc, allmulti }: Backup, path: string): Backup {
+  const isMac = (text: string) => parseMac(text) !== undefined
+  const isLength = (count: number) => Number.isInteger(count) && count >= 0 && count <= 0xffffffff
+  const valid = <T>(key: string, value: T | undefined, holds: (value: T) => boolean) => {
+    if (value === undefined || value === '' || holds(value)) return value
+    warn(`${path}: ${JSON.stringify(value)} is no ${key}: it is not put back`)
+    return undefined
+  }
+  return {
+    mac: valid('mac', mac, isMac),
+    mtu: valid('mtu', mtu, isLength),
+    txQLen: valid('txQLen', txQLen, isLength),
+    ...{ promisc, allmulti },
+  }
 }

@@ -8,6 +8,7 @@ import { openNetlink } from '../../lib/netlink/netlink.js'
 import { closeContainer, inContainer, isSameNamespace, openContainer } from '../../lib/netns/namespace.js'
 import { readLongSysctl, writeSysctl } from '../../lib/sysctl/sysctl.js'
 import type { LinkSettings } from './config.js'
+import { merged } from './earlier.js'
 import { differingKeys, pick, settingsOfLink } from './link-settings.js'
 import { namespaceOf, type Tuned } from './record.js'
 import type { Sysctl, Wanted } from './wanted.js'
@@ -22,7 +23,7 @@ export function tune(at: Attachment, { sysctls, link: wanted, previous }: Wanted
       const keys = keysToChange(link, wanted, at)
       const before = link === undefined ? {} : pick(settingsOfLink(link), keys)
       const where = { netns: at.netns, ...namespaceOf(container), index: link?.index ?? 0 }
-      progress.update({ ...where, before, ...noted(sysctls, at.ifName) })
+      progress.update(merged({ ...where, before, ...noted(sysctls, at.ifName) }, progress.earlier))
       progress.save()
       for (const { path, value } of sysctls) writeSysctl(path, value)
       if (link !== undefined && keys.length > 0) container.links.change(link.index, pick(wanted, keys))

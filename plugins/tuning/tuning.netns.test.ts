@@ -6,6 +6,7 @@ import { chained } from '../../lib/testing/chained.js'
 import { type Call, call, expectSuccess, type Json } from '../../lib/testing/cni.js'
 import { Netns, needs } from '../../lib/testing/netns.js'
 import { reference } from '../../lib/testing/reference.js'
+import { shellOf } from '../../lib/testing/sweep.js'
 
 const skip = needs('root')
 const MAC = '02:11:22:33:44:55'
@@ -121,6 +122,71 @@ t.test(
     }
   },
 )
+
+t.test('a list may have it twice: both count, and DEL puts back what was there before both', { skip }, async (t) => {
+  const { add, del, link, sysctls } = scene(t)
+  const before = link()
+  const first = { mac: MAC, mtu: 1400, sysctl: { [NOTIFY]: '1' } }
+  const second = { mtu: 1300, txQLen: 77, promisc: true, sysctl: { [NOTIFY]: '0', [PORTS]: '2000 3000' } }
+  for (const entry of [first, second, second]) expectSuccess('ADD', add(entry))
+  t.same(link(), { address: MAC, mtu: 1300, txqlen: 77, promisc: true, allmulti: false })
+  t.equal(sysctls(), '0\n2000\t3000')
+  expectSuccess('ADD', add(first))
+  t.match(link(), { mtu: 1400, txqlen: 77 })
+  for (const entry of [second, first]) expectSuccess('DEL', del(entry))
+  t.same(link(), before)
+  t.match(sysctls(), /^0\n/)
+})
+
+t.test('DEL passes over what the kernel does not take any more, and puts back the rest', { skip }, async (t) => {
+  const { add, del, container, link } = scene(t)
+  container.batch(
+    'link add parent mtu 1500 type bridge',
+    'link add v0 link parent mtu 1500 type macvlan',
+    'link set v0 txqueuelen 500',
+  )
+  const at = { ifName: 'v0' }
+  expectSuccess('ADD', add({ mtu: 1200, txQLen: 77 }, at))
+  container.run('ip', 'link', 'set', 'parent', 'mtu', '1300')
+  const { stderr } = expectSuccess('DEL', del({}, at))
+  t.match(stderr, /cannot put mtu of the container's link back to 1500: .*EINVAL/)
+  t.match(container.ip('link', 'show', 'v0'), [{ mtu: 1200, txqlen: 500 }])
+
+  const dataDir = mkdtempSync(join(tmpdir(), 'flatnet-tuning-'))
+  t.teardown(() => rmSync(dataDir, { recursive: true, force: true }))
+  const backup = `${dataDir}/c1_eth0.json`
+  writeFileSync(backup, '{"mac": "02:zz", "mtu": 1.5, "txQLen": 55}')
+  const second = expectSuccess('DEL', del({ dataDir }))
+  t.match(second.stderr, /"02:zz" is no mac: it is not put back/)
+  t.match(second.stderr, /1.5 is no mtu: it is not put back/)
+  t.match(link(), { txqlen: 55 })
+  t.notOk(existsSync(backup))
+})
+
+t.test('a setting that cannot be read before it is set is set', { skip }, async (t) => {
+  const { add, del, check, container } = scene(t)
+  const key = 'net.ipv6.conf.IFNAME.stable_secret'
+  const over = { sysctl: { [key]: '2001:db8::1' } }
+  t.notOk(container.try(['sysctl', '-n', 'net.ipv6.conf.eth0.stable_secret']).stdout.trim())
+  expectSuccess('CHECK', check(over))
+  refused(t, add({ sysctl: { [key]: 'x' } }), 5, /cannot set sysctl net\/ipv6\/conf\/eth0\/stable_secret to "x"/)
+  expectSuccess('ADD', add(over))
+  t.match(container.run('sysctl', '-n', 'net.ipv6.conf.eth0.stable_secret'), /db8:.*1$/m)
+  expectSuccess('DEL', del(over))
+})
+
+t.test('on a read-only /proc/sys DEL warns only of what differs', { skip }, async (t) => {
+  const { host, container, add, del } = chained(t, { type: 'tuning', sysctl: { [NOTIFY]: '1' } })
+  const readOnly = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys'
+  for (const value of ['0', '1']) {
+    expectSuccess('ADD', call({ host, ...add }))
+    container.run('sysctl', '-qw', `net.ipv4.conf.eth0.log_martians=${value}`)
+    const { status, stderr } = host.try(['unshare', '-m', 'sh', '-c', `${readOnly} && ${shellOf(del)}`])
+    t.equal(status, 0, stderr)
+    t.match(stderr, value === '0' ? /^$/ : /cannot put sysctl net\/ipv4\/conf\/eth0\/log_martians back to 0/)
+    container.run('sysctl', '-qw', 'net.ipv4.conf.eth0.log_martians=0')
+  }
+})
 
 t.test('an ADD that fails puts back what it has set, the whole namespace too', { skip }, async (t) => {
   const { add, whole, record } = scene(t, ALL)
